@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* async.c - a call that nobody waits for, from submission to callback or future. Knows neither
+ * bytes nor strategies.
+ *
+ * A call is RUNNING (its request is the strategy's), PAUSED (before its next try) or over. Its
+ * request completes on any thread (async_completed). Everything else, a deadline that passes, a
+ * token that was fired, the next try, happens on the reactor's thread, so these never meet each
+ * other; and each of them holds a reference, so that the call may complete meanwhile. Callbacks run
+ * between the reactor's steps. A future is told by whoever completes its call. */
+#include "api/async.h"
+#include <string.h>
+#include "api/retry.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "call/reply.h"
+#include "route/classify.h"
+
+enum { UNDELIVERED_MAX = 65536, BLOCK_STEP = 256 };
+
+struct async {
+  struct request request;
+  _Atomic unsigned refs; /* the call itself, and who is at work on it */
+  _Atomic int over;      /* its outcome is decided */
+  _Atomic int submitted, fired, cancel_posted;
+  int paused; /* the reactor's thread only */
+  pmx_client *client;
+  struct runtime *runtime;
+  struct async_target target;
+  struct order order;
+  struct call call;
+  struct attempts attempts;
+  struct timer timer; /* the deadline; while PAUSED: the next try */
+  struct list pause;  /* on runtime.paused */
+  struct job job;     /* the next try; in the end the callback */
+  struct job cancel;
+  pmx_reply *reply;
+  char bytes[]; /* of a small command */
+};
+
+static struct async *of_request(struct request *req)
+{
+  return container_of(req, struct async, request);
+}
+
+static void unref(struct async *a)
+{
+  if (atomic_fetch_sub(&a->refs, 1) != 1)
+    return;
+  encoded_clear(&a->order.encoded);
+  mem_free(a);
+}
+
+/* ---- the end ---- */
+
+static void run_callback(struct job *job)
+{
+  struct async *a = container_of(job, struct async, job);
+
+  atomic_fetch_sub_explicit(&a->runtime->undelivered, 1, memory_order_relaxed);
+  a->target.fn(a->target.ud, a->reply);
+  pmx_reply_free(a->reply);
+  unref(a);
+}
+
+/* Its outcome, once. Thread: any. Locks: none. */
+static void finish(struct async *a, pmx_reply *reply)
+{
+  struct reactor *reactor = &a->runtime->reactor;
+
+  reply = retry_sum_up(&a->order, &a->attempts, reply);
+  atomic_store_explicit(&a->over, 1, memory_order_release);
+  call_let_go(&a->call);
+  call_count(a->client, reply);
+  if (a->target.future) {
+    timer_clear(reactor, &a->timer);
+    future_publish(a->target.future, reply);
+    unref(a);
+    return;
+  }
+  a->reply = reply;
+  atomic_fetch_add_explicit(&a->runtime->undelivered, 1, memory_order_relaxed);
+  a->job.run = run_callback;
+  reactor_call(reactor, &a->job, &a->timer);
+}
+
+/* ---- tries ---- */
+
+static void async_completed(struct request *req);
+
+static pmx_reply *submit(struct async *a, int64_t now)
+{
+  struct node *node;
+
+  call_prepare(&a->request, &a->order, &a->call, now);
+  a->request.completed = async_completed;
+  node = runtime_node(a->runtime, &a->request);
+  return node->strategy->ops->submit(node->strategy, &a->request);
+}
+
+static void end_pause(struct async *a)
+{
+  a->paused = 0;
+  list_remove(&a->pause);
+}
+
+/* Thread: reactor. */
+static void try_again(struct async *a)
+{
+  int64_t now = clock_ns();
+  pmx_reply *failure;
+
+  retry_begins(a->client, &a->attempts, a->reply);
+  a->reply = NULL;
+  if (a->call.deadline != TIME_FOREVER)
+    timer_set(&a->runtime->reactor, &a->timer, a->call.deadline);
+  failure = submit(a, now);
+  if (failure)
+    finish(a, failure);
+}
+
+/* Thread: reactor. The last try may be followed by another: a->reply is its outcome. */
+static void consider(struct job *job)
+{
+  struct async *a = container_of(job, struct async, job);
+  int64_t now = clock_ns();
+  int64_t at = retry_at(a->client, &a->order, &a->call, a->reply, &a->attempts, now);
+
+  if (at == RETRY_NOT || cancel_fired(a->call.cancel)) {
+    finish(a, a->reply);
+  } else if (at <= now) {
+    try_again(a);
+  } else if (atomic_load(&a->client->closed)) {
+    finish(a, a->reply); /* there will be no other try */
+  } else {
+    a->paused = 1;
+    list_push_back(&a->runtime->paused, &a->pause);
+    timer_set(&a->runtime->reactor, &a->timer, at);
+  }
+}
+
+/* Thread: any. Locks: none. */
+static void async_completed(struct request *req)
+{
+  struct async *a = of_request(req);
+  struct reactor *reactor = &a->runtime->reactor;
+  pmx_reply *reply = req->reply;
+
+  call_take_back(&a->request, &a->order);
+  if (pmx_reply_status(reply) == PMX_OK ||
+      retry_at(a->client, &a->order, &a->call, reply, &a->attempts, clock_ns()) == RETRY_NOT) {
+    finish(a, reply);
+    return;
+  }
+  a->reply = reply;
+  a->job.run = consider;
+  reactor_post(reactor, &a->job);
+  reactor_wake(reactor);
+}
+
+/* ---- giving up: on the reactor's thread ---- */
+
+static void give_up(struct async *a, pmx_cause cause)
+{
+  struct strategy *strategy = runtime_node(a->runtime, &a->request)->strategy;
+
+  if (a->paused) {
+    end_pause(a);
+    finish(a, a->reply);
+  } else {
+    strategy->ops->cancel(strategy, &a->request, cause);
+  }
+}
+
+static void hold(struct timer *timer)
+{
+  atomic_fetch_add(&container_of(timer, struct async, timer)->refs, 1);
+}
+
+static void time_is_up(struct timer *timer)
+{
+  struct async *a = container_of(timer, struct async, timer);
+
+  if (!atomic_load(&a->over)) {
+    if (a->paused) {
+      end_pause(a);
+      try_again(a);
+    } else {
+      give_up(a, PMX_CAUSE_TIMEOUT);
+    }
+  }
+  unref(a);
+}
+
+static void run_cancel(struct job *job)
+{
+  struct async *a = container_of(job, struct async, cancel);
+
+  if (!atomic_load(&a->over))
+    give_up(a, PMX_CAUSE_CANCELED);
+  unref(a);
+}
+
+static void post_cancel(struct async *a)
+{
+  if (atomic_exchange(&a->cancel_posted, 1))
+    return;
+  atomic_fetch_add(&a->refs, 1);
+  reactor_post(&a->runtime->reactor, &a->cancel);
+  reactor_wake(&a->runtime->reactor);
+}
+
+/* Thread: the one that fires, under the token's lock. What is not submitted yet finds out itself:
+ * from its own flag, for the token may be gone by then. */
+static void token_fired(struct cancel_hook *hook)
+{
+  struct async *a = container_of(hook, struct async, call.hold);
+
+  atomic_store(&a->fired, 1);
+  if (atomic_load(&a->submitted))
+    post_cancel(a);
+}
+
+void async_end_paused(struct runtime *rt)
+{
+  struct list *node;
+
+  while ((node = list_first(&rt->paused)))
+    give_up(container_of(node, struct async, pause), PMX_CAUSE_CLOSED);
+}
+
+/* ---- the beginning ---- */
+
+/* Small commands are behind it in the same block. Blocks have few sizes, so that the allocator finds
+ * one that was just freed. */
+static struct async *make(pmx_client *c, struct runtime *rt, struct order *order)
+{
+  size_t inside = order->encoded.heap ? 0 : order->encoded.size;
+  struct async *a = mem_alloc((sizeof *a + inside + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP);
+
+  if (!a)
+    return NULL;
+  memset(a, 0, sizeof *a);
+  a->order = *order;
+  order->encoded.heap = NULL; /* moved */
+  if (inside) {
+    memcpy(a->bytes, order->encoded.bytes, inside);
+    a->order.encoded.bytes = a->bytes;
+  }
+  atomic_init(&a->refs, 2); /* the call, and we */
+  a->client = c;
+  a->runtime = rt;
+  a->timer = (struct timer){.run = time_is_up, .hold = hold};
+  list_init(&a->pause);
+  job_init(&a->job, consider);
+  job_init(&a->cancel, run_cancel);
+  return a;
+}
+
+/* The deadline and the token come into force. It may be over by now, or pause before its next try,
+ * which has set the timer then. */
+static void guard(struct async *a)
+{
+  if (a->call.deadline != TIME_FOREVER)
+    timer_begin(&a->runtime->reactor, &a->timer, a->call.deadline);
+  if (!a->call.cancel)
+    return;
+  atomic_store(&a->submitted, 1);
+  if (atomic_load(&a->fired))
+    post_cancel(a);
+}
+
+/* Somebody's callback takes long, and the replies of others pile up behind it. */
+static pmx_reply *check_backlog(const struct async *a)
+{
+  unsigned n = atomic_load_explicit(&a->runtime->undelivered, memory_order_relaxed);
+
+  if (n < UNDELIVERED_MAX)
+    return NULL;
+  return reply_failure(PMX_NOT_RUN, PMX_CAUSE_QUEUE_FULL, "%u callbacks have yet to run", n);
+}
+
+static pmx_reply *begin(struct async *a)
+{
+  pmx_reply *failure;
+
+  if (a->call.cancel)
+    cancel_attach(a->call.cancel, &a->call.hold, token_fired);
+  failure = call_may_begin(&a->call);
+  if (!failure)
+    failure = check_backlog(a);
+  if (!failure)
+    failure = submit(a, a->call.started);
+  if (failure) {
+    call_let_go(&a->call);
+    unref(a);
+  } else {
+    guard(a);
+  }
+  unref(a);
+  return failure;
+}
+
+static pmx_reply *start(pmx_client *c, const pmx_call *in, struct order *order,
+                        const struct async_target *target)
+{
+  pmx_reply *failure = NULL;
+  struct runtime *rt = client_runtime(c, &failure);
+  struct async *a;
+
+  if (!rt)
+    return failure;
+  a = make(c, rt, order);
+  if (!a)
+    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+  a->target = *target;
+  failure = call_read(c, in, &a->call);
+  if (failure) {
+    encoded_clear(&a->order.encoded);
+    mem_free(a);
+    return failure;
+  }
+  call_allow_blocking(c, &a->order.route, &a->call);
+  return begin(a);
+}
+
+pmx_reply *async_start(pmx_client *c, const pmx_call *in, struct args *args, pmx_reply *bad_args,
+                       const struct async_target *target)
+{
+  char small[ENCODED_SMALL];
+  struct order order;
+  pmx_reply *failure = bad_args;
+
+  order_init(&order, NULL, 0);
+  if (!failure)
+    failure = call_make_order(c, args, small, &order);
+  if (!failure)
+    failure = start(c, in, &order, target);
+  encoded_clear(&order.encoded);
+  if (failure)
+    call_count(c, failure);
+  return failure;
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* call.c - one call from its arguments to its outcome: what may be sent at all, until when it may
+ * take, and the loop of its tries. */
+#include "api/call.h"
+#include "api/retry.h"
+#include <string.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "call/reply.h"
+#include "link/wait.h"
+#include "resp/encode.h"
+#include "route/classify.h"
+
+/* ---- the options of a call ---- */
+
+static pmx_reply *check_flags(uint64_t flags)
+{
+  const uint64_t known = PMX_CALL_RETRY_SAFE | PMX_CALL_NO_RETRY;
+
+  if (flags & ~known)
+    return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "unknown bits 0x%llx in pmx_call.flags",
+                         (unsigned long long)(flags & ~known));
+  if ((flags & known) == known)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
+                              "PMX_CALL_RETRY_SAFE and PMX_CALL_NO_RETRY contradict each other");
+  return NULL;
+}
+
+/* A shorter struct comes from a program built with an older header. */
+static pmx_reply *copy_call(const pmx_call *in, pmx_call *ret)
+{
+  size_t size = in ? in->size : 0;
+
+  if (!in)
+    return NULL;
+  if (size < offsetof(pmx_call, deadline_ms))
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
+                              "pmx_call.size is not set: begin with PMX_CALL_INIT");
+  memcpy(ret, in, size < sizeof *ret ? size : sizeof *ret);
+  return check_flags(ret->flags);
+}
+
+pmx_reply *call_read(const pmx_client *c, const pmx_call *in, struct call *ret)
+{
+  pmx_call call = PMX_CALL_INIT;
+  pmx_reply *failure = copy_call(in, &call);
+  int64_t absolute = call.deadline_ms, timeout;
+
+  if (failure)
+    return failure;
+  ret->flags = call.flags;
+  ret->cancel = call.cancel;
+  ret->thread = thread_number();
+  ret->started = clock_ns();
+  ret->has_timeout = call.timeout_ms != PMX_DEFAULT;
+  timeout = ret->has_timeout ? time_from_ms(call.timeout_ms)
+                             : atomic_load_explicit(&c->command_timeout, memory_order_relaxed);
+  ret->deadline = time_after(ret->started, timeout);
+  ret->cap = absolute == PMX_DEFAULT ? TIME_FOREVER : time_from_ms(absolute);
+  if (ret->cap < ret->deadline)
+    ret->deadline = ret->cap;
+  return NULL;
+}
+
+static void wake_nobody(struct cancel_hook *hook)
+{
+  (void)hook;
+}
+
+void call_hold(struct call *call)
+{
+  if (call->cancel)
+    cancel_attach(call->cancel, &call->hold, wake_nobody);
+}
+
+void call_let_go(struct call *call)
+{
+  if (call->cancel)
+    cancel_detach(&call->hold);
+}
+
+pmx_reply *call_may_begin(const struct call *call)
+{
+  if (cancel_fired(call->cancel))
+    return reply_failure_text(PMX_NOT_RUN, PMX_CAUSE_CANCELED, "cancelled before it began");
+  if (call->started >= call->deadline)
+    return reply_failure_text(PMX_NOT_RUN, PMX_CAUSE_TIMEOUT, "no time was left when it began");
+  return NULL;
+}
+
+/* A blocking command brings its own time, unless the caller named one. */
+void call_allow_blocking(const pmx_client *c, const struct route *route, struct call *call)
+{
+  int64_t grace = atomic_load_explicit(&c->blocking_grace, memory_order_relaxed);
+
+  if (!(route->flags & ROUTE_BLOCKING) || call->has_timeout)
+    return;
+  call->deadline = TIME_FOREVER;
+  if (route->block_ms != ROUTE_BLOCK_FOREVER)
+    call->deadline = time_after(time_after(call->started, time_from_ms(route->block_ms)), grace);
+  if (call->cap < call->deadline)
+    call->deadline = call->cap;
+}
+
+void order_init(struct order *order, struct link *link, uint64_t ticket)
+{
+  order->link = link;
+  order->ticket = ticket;
+  order->encoded = (struct encoded){NULL, NULL, 0};
+}
+
+/* ---- one try ---- */
+
+pmx_reply *call_wait(struct node *node, struct request *req, pmx_cancel *cancel)
+{
+  static const pmx_cause cause_of[] = {[WAIT_TIMEOUT] = PMX_CAUSE_TIMEOUT,
+                                       [WAIT_CANCELED] = PMX_CAUSE_CANCELED,
+                                       [WAIT_NOMEM] = PMX_CAUSE_NOMEM};
+  struct strategy *strategy = node->strategy;
+  struct parker *parker;
+  enum wait_result result;
+  pmx_reply *failure;
+
+  req->attended = !reactor_is_me(node->env.reactor);
+  failure = strategy->ops->submit(strategy, req);
+  if (failure) {
+    request_publish(req);
+    req->reply = failure;
+  }
+  while ((result = wait_until(req, &node->env, cancel)) != WAIT_ENDED)
+    strategy->ops->cancel(strategy, req, cause_of[result]);
+  parker = atomic_load(&req->parker);
+  if (parker)
+    parker_put(node->env.parkers, parker);
+  return req->reply;
+}
+
+void call_prepare(struct request *req, const struct order *order, const struct call *call,
+                  int64_t now)
+{
+  request_init(req, REQUEST_COMMAND);
+  req->bytes = order->encoded.bytes;
+  req->size = order->encoded.size;
+  req->heap = order->encoded.heap;
+  req->replies = 1;
+  req->thread = call->thread;
+  req->route = order->route;
+  req->pinned = order->link;
+  req->ticket = order->ticket;
+  req->queued_at = now;
+  req->deadline = call->deadline;
+}
+
+void call_take_back(const struct request *req, struct order *order)
+{
+  order->encoded.heap = req->heap; /* unless a lane has to send the rest of it */
+}
+
+static pmx_reply *send_once(struct runtime *rt, struct order *order, const struct call *call,
+                            int64_t now)
+{
+  struct request req;
+  pmx_reply *reply;
+
+  call_prepare(&req, order, call, now);
+  reply = call_wait(runtime_node(rt, &req), &req, call->cancel);
+  call_take_back(&req, order);
+  return reply;
+}
+
+static int pause_until(struct runtime *rt, const struct call *call, int64_t at, int64_t now)
+{
+  return at <= now || wait_pause(&rt->node.env, at, call->cancel) != WAIT_CANCELED;
+}
+
+static pmx_reply *run(pmx_client *c, struct runtime *rt, struct order *order,
+                      const struct call *call)
+{
+  struct attempts attempts = {0, 0, 0};
+  int64_t now = call->started, at;
+  pmx_reply *reply;
+
+  for (;;) {
+    reply = send_once(rt, order, call, now);
+    if (pmx_reply_status(reply) == PMX_OK)
+      return reply;
+    now = clock_ns();
+    at = retry_at(c, order, call, reply, &attempts, now);
+    if (at == RETRY_NOT || !pause_until(rt, call, at, now))
+      break;
+    retry_begins(c, &attempts, reply);
+    now = clock_ns();
+  }
+  return retry_sum_up(order, &attempts, reply);
+}
+
+/* ---- the whole call ---- */
+
+static pmx_reply *refuse(const pmx_client *c, const struct order *order)
+{
+  if (order->route.flags & ROUTE_FORBIDDEN)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED, order->route.hint);
+  return c->strategy->refuse(&order->route, order->link != NULL);
+}
+
+pmx_reply *call_make_order(const pmx_client *c, const struct args *args, char small[ENCODED_SMALL],
+                           struct order *order)
+{
+  pmx_reply *failure;
+
+  classify(args->argc, args->argv, args->len, &order->route);
+  failure = refuse(c, order);
+  return failure ? failure
+                 : encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small);
+}
+
+static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *args,
+                          struct order *order)
+{
+  char small[ENCODED_SMALL];
+  struct call call;
+  struct runtime *rt = NULL;
+  pmx_reply *reply = call_make_order(c, args, small, order);
+
+  if (!reply)
+    reply = call_read(c, in, &call);
+  if (reply)
+    return reply;
+  call_hold(&call);
+  reply = call_may_begin(&call);
+  if (!reply)
+    rt = client_runtime(c, &reply);
+  if (rt) {
+    call_allow_blocking(c, &order->route, &call);
+    reply = run(c, rt, order, &call);
+  }
+  call_let_go(&call);
+  return reply;
+}
+
+void call_count(pmx_client *c, const pmx_reply *reply)
+{
+  struct call_counters *n = &c->counters;
+  _Atomic uint64_t *const by_status[] = {
+      [PMX_OK] = &n->replies,      [PMX_SERVER_ERROR] = &n->server_errors,
+      [PMX_NOT_RUN] = &n->not_run, [PMX_UNKNOWN] = &n->unknown,
+      [PMX_INVALID] = &n->invalid, [PMX_NOMEM] = &n->not_run,
+  };
+
+  atomic_fetch_add_explicit(by_status[pmx_reply_status(reply)], 1, memory_order_relaxed);
+}
+
+pmx_reply *call_execute(pmx_client *c, const pmx_call *in, struct args *args, pmx_reply *bad_args,
+                        struct link *link, uint64_t ticket)
+{
+  struct order order;
+  pmx_reply *reply;
+  int cancel_state;
+
+  if (!c)
+    return bad_args ? bad_args
+                    : reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE, "the client is NULL");
+  order_init(&order, link, ticket);
+  cancel_state = thread_cancel_disable();
+  reply = bad_args ? bad_args : execute(c, in, args, &order);
+  call_count(c, reply);
+  encoded_clear(&order.encoded);
+  thread_cancel_restore(cancel_state);
+  return reply;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* call.h - what the public functions hand to the one call path. */
+#ifndef PMX_API_CALL_H
+#define PMX_API_CALL_H
+#include "api/client.h"
+#include "resp/encode.h"
+
+/* What is to be done: encoded once, submitted perhaps more than once. */
+struct order {
+  struct encoded encoded; /* its small bytes are the issuer's */
+  struct route route;
+  struct link *link; /* of the lease, or NULL */
+  uint64_t ticket;
+};
+
+void order_init(struct order *, struct link *, uint64_t ticket);
+/* NULL, or why such a command is not sent. The encoded bytes are the caller's to clear. */
+pmx_reply *call_make_order(const pmx_client *, const struct args *, char small[ENCODED_SMALL],
+                           struct order *ret);
+void call_prepare(struct request *, const struct order *, const struct call *, int64_t now);
+void call_take_back(const struct request *, struct order *); /* after its end: who owns the bytes */
+void call_count(pmx_client *, const pmx_reply *);
+
+/* The arguments have been read, or `bad_args` says why not. Counts the call. */
+pmx_reply *call_execute(pmx_client *, const pmx_call *, struct args *, pmx_reply *bad_args,
+                        struct link *, uint64_t ticket);
+
+#endif

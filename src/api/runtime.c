@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* runtime.c - what a client owns in one process: the reactor, the resolver and the node. */
+#include <errno.h>
+#include <stdio.h>
+#include "api/async.h"
+#include "api/client.h"
+#include "api/lease.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "call/reply.h"
+
+static void name_node(struct node *node, const struct config *config)
+{
+  const char *format = "%s:%lld";
+
+  for (const char *c = config->host; *c; c++) {
+    if (*c == ':')
+      format = "[%s]:%lld";
+  }
+  if (config->socket[0])
+    snprintf(node->name, sizeof node->name, "%s", config->socket);
+  else
+    snprintf(node->name, sizeof node->name, format, config->host, (long long)config->port);
+}
+
+static enum address_family family_of(const struct config *config)
+{
+  static const enum address_family families[] = {FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6};
+
+  return families[config->address_family];
+}
+
+static int open_node(struct runtime *rt)
+{
+  struct node *node = &rt->node;
+  struct link_env *env = &node->env;
+  const struct strategy_ops *ops;
+
+  name_node(node, &rt->fixed);
+  env->reactor = &rt->reactor;
+  env->resolver = rt->resolver;
+  env->notices = &rt->notices;
+  env->parkers = &rt->parkers;
+  env->config = &rt->fixed;
+  env->name = node->name;
+  env->endpoint.host = rt->fixed.host;
+  env->endpoint.socket = rt->fixed.socket[0] ? rt->fixed.socket : NULL;
+  env->endpoint.port = (uint16_t)rt->fixed.port;
+  env->endpoint.family = family_of(&rt->fixed);
+  ops = strategy_ops_of((pmx_strategy)rt->fixed.strategy);
+  return ops ? ops->open(env, &rt->live, &node->strategy) : ENOTSUP;
+}
+
+/* Accepts one that is half open: what is NULL was not opened. */
+static void destroy(struct runtime *rt)
+{
+  if (rt->node.strategy)
+    rt->node.strategy->ops->close(rt->node.strategy);
+  resolver_close(rt->resolver);
+  if (rt->reactor.poller)
+    reactor_destroy(&rt->reactor);
+  notices_destroy(&rt->notices);
+  parker_slab_destroy(&rt->parkers);
+  lease_slab_destroy(&rt->leases);
+  lock_destroy(&rt->lock);
+  if (rt->owned)
+    pmx_unref(rt->owned);
+  mem_free(rt);
+}
+
+static void destroy_arg(void *arg)
+{
+  destroy(arg);
+}
+
+static pmx_reply *cannot_start(const struct config *config, int err)
+{
+  char reason[80];
+
+  if (err == ENOMEM)
+    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+  if (err == ENOTSUP)
+    return reply_failure(
+        PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
+        "strategy=%s is not in this version of the library: use strategy=pool or strategy=mux",
+        strategy_name((pmx_strategy)config->strategy));
+  return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CONNECT, "cannot start the client: %s",
+                       transport_error_text(err, reason, sizeof reason));
+}
+
+static void end_paused(struct job *job)
+{
+  async_end_paused(container_of(job, struct runtime, end_paused));
+}
+
+static int wind_up(struct reactor *reactor)
+{
+  struct runtime *rt = container_of(reactor, struct runtime, reactor);
+  int64_t now = clock_ns();
+  pmx_stats stats = PMX_STATS_INIT;
+
+  if (rt->wind_up_until == 0)
+    rt->wind_up_until = now + NS_PER_S;
+  rt->node.strategy->ops->stats(rt->node.strategy, &stats);
+  if (stats.live + stats.connecting > 0 && now < rt->wind_up_until)
+    return 0;
+  async_end_paused(rt);
+  return 1;
+}
+
+static int start(struct runtime *rt)
+{
+  int err = resolver_open(&rt->resolver);
+
+  if (!err)
+    err = reactor_open(&rt->reactor, &rt->notices, rt->fixed.io == IO_LOOP);
+  rt->reactor.wind_up = wind_up;
+  if (!err)
+    err = open_node(rt);
+  /* The thread comes last: all that it looks at is there. */
+  if (!err)
+    err = reactor_start(&rt->reactor);
+  return err;
+}
+
+struct runtime *runtime_open(const struct config *fixed, const struct config *live,
+                             pmx_reply **ret_error)
+{
+  struct runtime *rt = mem_zalloc(sizeof *rt);
+  int err;
+
+  if (!rt) {
+    *ret_error = cannot_start(fixed, ENOMEM);
+    return NULL;
+  }
+  rt->fork_generation = fork_generation();
+  rt->fixed = *fixed;
+  rt->live = *live;
+  lock_init(&rt->lock);
+  parker_slab_init(&rt->parkers);
+  lease_slab_init(&rt->leases);
+  list_init(&rt->paused);
+  job_init(&rt->end_paused, end_paused);
+  notices_init(&rt->notices, fixed->log, fixed->log_max, fixed->log_ud, fixed->event,
+               fixed->event_ud);
+  err = start(rt);
+  if (!err)
+    return rt;
+  *ret_error = cannot_start(fixed, err);
+  destroy(rt);
+  return NULL;
+}
+
+void runtime_close(struct runtime *rt)
+{
+  reactor_close(&rt->reactor, destroy_arg, rt);
+}
+
+struct node *runtime_node(struct runtime *rt, const struct request *req)
+{
+  (void)req; /* a cluster will look at its keys */
+  return &rt->node;
+}
+
+/* No try is taken any more. */
+void runtime_drain(struct runtime *rt, int64_t deadline)
+{
+  rt->node.strategy->ops->drain(rt->node.strategy, deadline);
+  reactor_post(&rt->reactor, &rt->end_paused);
+  reactor_wake(&rt->reactor);
+}

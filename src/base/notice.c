@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* notice.c - owns log lines and events between the thread that has something to say and the thread
+ * that may run user code. Knows nothing of their meaning. Nothing here waits, and nothing is
+ * allocated or formatted for a callback that is not set. */
+#include "base/notice.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NOTICES_MAX = 1024, LINE_SIZE = 1024, NONE = -1 };
+
+struct notice {
+  struct list node;
+  int level; /* NONE: an event */
+  const char *component;
+  pmx_event event;
+  char text[]; /* the line; or endpoint, NUL, detail */
+};
+
+void notices_init(struct notices *n, pmx_log_fn log, pmx_log_level max, void *log_ud,
+                  pmx_event_fn event, void *event_ud)
+{
+  memset(n, 0, sizeof *n);
+  lock_init(&n->lock);
+  list_init(&n->queue);
+  n->log = log;
+  n->log_max = max;
+  n->log_ud = log_ud;
+  n->event = event;
+  n->event_ud = event_ud;
+}
+
+void notices_destroy(struct notices *n)
+{
+  struct list *node;
+
+  while ((node = list_first(&n->queue)) != NULL) {
+    list_remove(node);
+    mem_free(container_of(node, struct notice, node));
+  }
+  lock_destroy(&n->lock);
+}
+
+/* Takes `it` over; NULL: there was no memory for it. */
+static void enqueue(struct notices *n, struct notice *it)
+{
+  int room;
+
+  lock_acquire(&n->lock);
+  room = n->queued < NOTICES_MAX;
+  if (it && room) {
+    list_push_back(&n->queue, &it->node);
+    n->queued++;
+  } else {
+    n->dropped++;
+  }
+  lock_release(&n->lock);
+  if (!room)
+    mem_free(it);
+  if (n->wake)
+    n->wake(n->wake_arg);
+}
+
+/* One line of printable bytes, whatever a server or a host name put into it. */
+static void make_printable(char *line)
+{
+  for (; *line; line++)
+    if ((unsigned char)*line < ' ' || (unsigned char)*line > '~')
+      *line = '?';
+}
+
+void notice_log(struct notices *n, pmx_log_level level, const char *component, const char *format,
+                ...)
+{
+  char line[LINE_SIZE];
+  struct notice *it;
+  struct text text;
+  va_list args;
+
+  if (!n->log || level > n->log_max)
+    return;
+  text_init(&text, line, sizeof line);
+  va_start(args, format);
+  text_vadd(&text, format, args);
+  va_end(args);
+  make_printable(line);
+  it = mem_alloc(sizeof *it + text.len + 1);
+  if (it) {
+    list_init(&it->node);
+    it->level = (int)level;
+    it->component = component;
+    memcpy(it->text, line, text.len + 1);
+  }
+  enqueue(n, it);
+}
+
+void notice_event(struct notices *n, pmx_event_type type, pmx_cause cause, uint64_t conn_id,
+                  const char *endpoint, const char *detail)
+{
+  size_t endpoint_size = endpoint ? strlen(endpoint) + 1 : 0;
+  size_t detail_size = detail ? strlen(detail) + 1 : 0;
+  struct notice *it;
+
+  if (!n->event)
+    return;
+  it = mem_zalloc(sizeof *it + endpoint_size + detail_size);
+  if (it) {
+    list_init(&it->node);
+    it->level = NONE;
+    it->event.size = sizeof it->event;
+    it->event.type = type;
+    it->event.cause = cause;
+    it->event.conn_id = conn_id;
+    if (endpoint)
+      it->event.endpoint = memcpy(it->text, endpoint, endpoint_size);
+    if (detail)
+      it->event.detail = memcpy(it->text + endpoint_size, detail, detail_size);
+  }
+  enqueue(n, it);
+}
+
+static void deliver(struct notices *n, struct notice *it)
+{
+  if (it->level == NONE)
+    n->event(n->event_ud, &it->event);
+  else
+    n->log(n->log_ud, (pmx_log_level)it->level, it->component, it->text);
+  mem_free(it);
+}
+
+static int deliver_dropped(struct notices *n, uint64_t dropped)
+{
+  char line[64];
+
+  if (dropped == 0 || !n->log || n->log_max < PMX_LOG_WARN)
+    return 0;
+  snprintf(line, sizeof line, "%" PRIu64 " notices were dropped", dropped);
+  n->log(n->log_ud, PMX_LOG_WARN, "notice", line);
+  return 1;
+}
+
+/* A callback may fork: in the child the rest is the parent's. */
+int notices_deliver(struct notices *n)
+{
+  uint32_t generation = fork_generation();
+  struct list ready, *node;
+  uint64_t dropped;
+  int delivered = 0;
+
+  lock_acquire(&n->lock);
+  list_take(&ready, &n->queue);
+  n->queued = 0;
+  dropped = n->dropped;
+  n->dropped = 0;
+  lock_release(&n->lock);
+  while ((node = list_first(&ready)) != NULL && generation == fork_generation()) {
+    list_remove(node);
+    deliver(n, container_of(node, struct notice, node));
+    delivered++;
+  }
+  return generation == fork_generation() ? delivered + deliver_dropped(n, dropped) : delivered;
+}
+
+int notices_pending(struct notices *n)
+{
+  int any;
+
+  lock_acquire(&n->lock);
+  any = !list_empty(&n->queue) || n->dropped;
+  lock_release(&n->lock);
+  return any;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* notice.h - log lines and events on their way to the user's callbacks. Any thread adds, with any
+ * lock held; only the client's own thread delivers, with none held. Bounded: what does not fit is
+ * counted and reported as one line. */
+#ifndef PMX_BASE_NOTICE_H
+#define PMX_BASE_NOTICE_H
+#include <poolmux/poolmux.h>
+#include "base/list.h"
+#include "base/sync.h"
+
+struct notices {
+  struct lock lock;
+  struct list queue;
+  unsigned queued;
+  uint64_t dropped;
+  pmx_log_fn log;
+  void *log_ud;
+  pmx_log_level log_max;
+  pmx_event_fn event;
+  void *event_ud;
+  void (*wake)(void *); /* asks the client's thread to call notices_deliver */
+  void *wake_arg;
+};
+
+void notices_init(struct notices *, pmx_log_fn, pmx_log_level max, void *log_ud, pmx_event_fn,
+                  void *event_ud);
+void notices_destroy(struct notices *); /* drops what is left */
+void notice_log(struct notices *, pmx_log_level, const char *component, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* endpoint and detail are copied; either may be NULL. */
+void notice_event(struct notices *, pmx_event_type, pmx_cause, uint64_t conn_id,
+                  const char *endpoint, const char *detail);
+int notices_pending(struct notices *); /* 1: there is something to deliver */
+int notices_deliver(struct notices *); /* runs callbacks; how many. Thread: client's own */
+
+#endif

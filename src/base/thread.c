@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* thread.c - owns the library's threads (all signals blocked, named) and the count of forks. Knows
+ * nothing of what a thread runs, nor of what a watcher closes. The second half of sync.h. */
+#include "base/sync.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { THREAD_NAME_SIZE = 16, WATCH_MAX = 4 }; /* the kernel's limit, with the NUL */
+
+struct thread_start {
+  void (*run)(void *);
+  void *arg;
+  char name[THREAD_NAME_SIZE];
+};
+
+/* 0 until the fork handler is registered. */
+static _Atomic uint32_t generation;
+static _Atomic(void (*)(void)) watchers[WATCH_MAX];
+
+static void *thread_main(void *arg)
+{
+  struct thread_start start = *(struct thread_start *)arg;
+
+  mem_free(arg);
+  pthread_setname_np(pthread_self(), start.name);
+  start.run(start.arg);
+  return NULL;
+}
+
+static int start_masked(pthread_t *id, const pthread_attr_t *attr, struct thread_start *start)
+{
+  sigset_t all, old;
+  int err;
+
+  sigfillset(&all);
+  err = pthread_sigmask(SIG_SETMASK, &all, &old);
+  if (err)
+    return err;
+  err = pthread_create(id, attr, thread_main, start);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  return err;
+}
+
+static int start_named(pthread_t *id, const pthread_attr_t *attr, const char *name,
+                       void (*run)(void *), void *arg)
+{
+  struct thread_start *start = mem_alloc(sizeof *start);
+  int err;
+
+  if (!start)
+    return ENOMEM;
+  start->run = run;
+  start->arg = arg;
+  snprintf(start->name, sizeof start->name, "%s", name);
+  err = start_masked(id, attr, start);
+  if (err)
+    mem_free(start);
+  return err;
+}
+
+int thread_start(struct thread *t, const char *name, void (*run)(void *), void *arg)
+{
+  return start_named(&t->id, NULL, name, run, arg);
+}
+
+void thread_join(struct thread *t)
+{
+  pthread_join(t->id, NULL);
+}
+
+void thread_detach(struct thread *t)
+{
+  pthread_detach(t->id);
+}
+
+int thread_is_me(const struct thread *t)
+{
+  return pthread_equal(t->id, pthread_self()) != 0;
+}
+
+int thread_start_detached(const char *name, void (*run)(void *), void *arg)
+{
+  pthread_attr_t attr;
+  pthread_t id;
+  int err = pthread_attr_init(&attr);
+
+  if (err)
+    return err;
+  err = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+  if (!err)
+    err = start_named(&id, &attr, name, run, arg);
+  pthread_attr_destroy(&attr);
+  return err;
+}
+
+int thread_cancel_disable(void)
+{
+  int old = PTHREAD_CANCEL_ENABLE;
+
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+  return old;
+}
+
+void thread_cancel_restore(int old)
+{
+  pthread_setcancelstate(old, NULL);
+}
+
+/* Runs inside fork(), with one thread left: async-signal-safe calls only. Harmless when registered
+ * twice. */
+static void forked(void)
+{
+  atomic_fetch_add(&generation, 1);
+  for (size_t i = 0; i < WATCH_MAX; i++) {
+    void (*child)(void) = atomic_load(&watchers[i]);
+
+    if (child)
+      child();
+  }
+}
+
+/* No pthread_once: registering may fail for want of memory, and is then tried again at the next
+ * use. Two threads that come here at once may both register. */
+static uint32_t fork_register(void)
+{
+  uint32_t none = 0;
+
+  if (pthread_atfork(NULL, NULL, forked) != 0)
+    return 1;
+  if (atomic_compare_exchange_strong(&generation, &none, 1))
+    return 1;
+  return none;
+}
+
+uint32_t fork_generation(void)
+{
+  uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
+
+  return now ? now : fork_register();
+}
+
+void fork_watch(void (*child)(void))
+{
+  for (size_t i = 0; i < WATCH_MAX; i++) {
+    void (*taken)(void) = NULL;
+
+    if (atomic_compare_exchange_strong(&watchers[i], &taken, child) || taken == child)
+      break;
+  }
+  fork_generation();
+}
+
+void thread_yield(void)
+{
+  sched_yield();
+}
+
+unsigned cpu_count(void)
+{
+  cpu_set_t set;
+  long online;
+
+  if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    return (unsigned)CPU_COUNT(&set);
+  online = sysconf(_SC_NPROCESSORS_ONLN); /* more processors than the set has room for */
+  return online > 0 ? (unsigned)online : 1;
+}
+
+unsigned thread_number(void)
+{
+  static _Atomic unsigned count;
+  static _Thread_local unsigned mine; /* from 1 */
+
+  if (!mine)
+    mine = 1 + atomic_fetch_add_explicit(&count, 1, memory_order_relaxed);
+  return mine - 1;
+}

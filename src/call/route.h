@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* route.h - what the router found out about a request: the noun, filled in by src/route. */
+#ifndef PMX_CALL_ROUTE_H
+#define PMX_CALL_ROUTE_H
+#include <stdint.h>
+
+/* What a command does to the session of its connection, once the server has accepted it. */
+enum session_effect {
+  SESSION_NONE = 0,
+  SESSION_WATCH,
+  SESSION_UNWATCH,
+  SESSION_MULTI,
+  SESSION_EXEC,
+  SESSION_DISCARD,
+  SESSION_SELECT, /* arg = database, or -1 when it is not a number */
+  SESSION_NAME,   /* CLIENT SETNAME */
+  SESSION_TRACKING_ON,
+  SESSION_TRACKING_OFF,
+  SESSION_NO_EVICT_ON,
+  SESSION_NO_EVICT_OFF,
+  SESSION_NO_TOUCH_ON,
+  SESSION_NO_TOUCH_OFF,
+  SESSION_READONLY,
+  SESSION_READWRITE,
+  SESSION_RESET,
+  SESSION_QUIT,
+  SESSION_OTHER /* AUTH, HELLO, CLIENT SETINFO …: changes that only a new connection undoes */
+};
+
+enum route_flags {
+  ROUTE_READONLY = 1 << 0,  /* changes nothing: may run twice */
+  ROUTE_SCRIPT = 1 << 1,    /* EVAL, FCALL, EXEC …: an error reply may come after effects */
+  ROUTE_BLOCKING = 1 << 2,  /* waits at the server; block_ms says how long */
+  ROUTE_SESSION = 1 << 3,   /* changes or needs the connection's state: leases only */
+  ROUTE_FORBIDDEN = 1 << 4, /* never through this API, leases included; hint says why */
+  ROUTE_KNOWN = 1 << 5      /* in the command table */
+};
+
+#define ROUTE_BLOCK_FOREVER INT64_MAX
+
+/* What a command is answered with, errors aside. */
+enum route_shape {
+  SHAPE_TEXT = 1 << 0, /* a string of any kind */
+  SHAPE_NIL = 1 << 1,
+  SHAPE_INTEGER = 1 << 2,
+  SHAPE_LIST = 1 << 3 /* an array, a map or a set */
+};
+
+struct route {
+  uint32_t flags;      /* ROUTE_* */
+  uint16_t effect;     /* enum session_effect */
+  uint8_t shape;       /* SHAPE_*; 0 = any */
+  int32_t effect_arg;
+  int64_t block_ms;    /* ROUTE_BLOCKING: the server's own limit; ROUTE_BLOCK_FOREVER for 0 */
+  const char *command; /* canonical name, static, "CLIENT REPLY"; "?" when unknown */
+  const char *hint;    /* ROUTE_SESSION and ROUTE_FORBIDDEN: the way out; static */
+};
+
+#endif

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* handshake.c - what a connection says before it carries requests: HELLO or AUTH alone, then the
+ * rest as one pipeline that ends in a PING. Nothing of a user's is written before all of it was
+ * answered.
+ *
+ * Why alone: some servers answer a failing AUTH in the middle of a pipeline with nothing at all,
+ * which would shift every later reply. Why the PING: it tells a server that wants a password, or
+ * that has no room for another client, from one that will serve. Answers to the optional steps
+ * (CLIENT SETNAME and SETINFO, unknown before 7.2) may be errors. */
+#include "conn/conn.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/text.h"
+#include "call/reply.h"
+#include "resp/encode.h"
+
+enum step { STEP_RESET, STEP_HELLO, STEP_AUTH, STEP_SELECT, STEP_NAME, STEP_INFO, STEP_PING };
+
+void handshake_clear(struct handshake *h)
+{
+  if (h->out)
+    mem_wipe(h->out, h->size);
+  if (h->user)
+    mem_wipe(h->user, strlen(h->user));
+  if (h->password)
+    mem_wipe(h->password, strlen(h->password));
+  mem_free(h->out);
+  mem_free(h->user);
+  mem_free(h->password);
+  memset(h, 0, sizeof *h);
+}
+
+/* Room is sure: handshake_begin allocates for the longest handshake. */
+static void say(struct handshake *h, enum step step, int argc, const char *const *argv)
+{
+  size_t len[5];
+
+  for (int i = 0; i < argc; i++)
+    len[i] = strlen(argv[i]);
+  h->len += encode_small(h->out + h->len, h->size - h->len, argc, argv, len);
+  h->ends[h->expected] = h->len;
+  h->expect[h->expected++] = (uint8_t)step;
+}
+
+static void next_flight(struct handshake *h)
+{
+  h->len = h->sent = 0;
+  h->expected = h->answered = 0;
+}
+
+static void say_auth(struct handshake *h)
+{
+  if (h->user)
+    say(h, STEP_AUTH, 3, (const char *[]){"AUTH", h->user, h->password ? h->password : ""});
+  else
+    say(h, STEP_AUTH, 2, (const char *[]){"AUTH", h->password});
+}
+
+static void say_hello(struct handshake *h)
+{
+  const char *user = h->user ? h->user : "default";
+
+  if (h->user || h->password)
+    say(h, STEP_HELLO, 5,
+        (const char *[]){"HELLO", "3", "AUTH", user, h->password ? h->password : ""});
+  else
+    say(h, STEP_HELLO, 2, (const char *[]){"HELLO", "3"});
+}
+
+static void say_rest(struct conn *c)
+{
+  struct handshake *h = &c->handshake;
+  const struct config *config = c->config;
+  char db[24];
+
+  next_flight(h);
+  if (config->db != 0) {
+    snprintf(db, sizeof db, "%lld", (long long)config->db);
+    say(h, STEP_SELECT, 2, (const char *[]){"SELECT", db});
+  }
+  if (config->client_name[0])
+    say(h, STEP_NAME, 3, (const char *[]){"CLIENT", "SETNAME", config->client_name});
+  if (config->client_info) {
+    say(h, STEP_INFO, 4, (const char *[]){"CLIENT", "SETINFO", "LIB-NAME", "poolmux"});
+    say(h, STEP_INFO, 4, (const char *[]){"CLIENT", "SETINFO", "LIB-VER", POOLMUX_VERSION});
+  }
+  say(h, STEP_PING, 1, (const char *[]){"PING"});
+}
+
+static int wants_resp3(const struct conn *c)
+{
+  if (c->handshake.refused_resp3)
+    return 0;
+  return c->config->protocol == PROTOCOL_RESP3 ||
+         (c->config->protocol == PROTOCOL_AUTO && decoder_resp3());
+}
+
+static void say_login(struct conn *c)
+{
+  struct handshake *h = &c->handshake;
+
+  next_flight(h);
+  if (wants_resp3(c))
+    say_hello(h);
+  else if (h->user || h->password)
+    say_auth(h);
+  else
+    say_rest(c);
+}
+
+int handshake_begin(struct conn *c, int reset)
+{
+  struct handshake *h = &c->handshake;
+
+  h->size = 512 + strlen(c->config->client_name) + (h->user ? strlen(h->user) : 0) +
+            (h->password ? strlen(h->password) : 0);
+  h->out = mem_alloc(h->size);
+  if (!h->out)
+    return -1;
+  if (reset)
+    say(h, STEP_RESET, 1, (const char *[]){"RESET"});
+  else
+    say_login(c);
+  return 0;
+}
+
+/* Servers repeat what they did not understand, and that may have been the password. */
+static size_t quotable(const struct handshake *h, const char *said)
+{
+  const char *args = strstr(said, ", with args beginning with");
+
+  if (args)
+    return (size_t)(args - said);
+  if (h->password && strstr(said, h->password))
+    return strcspn(said, " ");
+  return strlen(said);
+}
+
+static void refuse(struct conn *c, pmx_cause cause, const char *what, const pmx_reply *reply)
+{
+  char buf[sizeof c->text];
+  struct text text;
+  const char *said = pmx_reply_error(reply);
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "%s: the server said \"", what);
+  text_add_quoted(&text, said, quotable(&c->handshake, said), 100);
+  text_add(&text, "\"");
+  conn_poison(c, cause, buf);
+}
+
+/* A server without room for us answers whatever comes first with this, then hangs up. */
+static int is_full(const pmx_reply *reply)
+{
+  return strstr(pmx_reply_error(reply), "max number of clients") != NULL;
+}
+
+static void hello_failed(struct conn *c, const pmx_reply *reply)
+{
+  struct handshake *h = &c->handshake;
+  int no_resp3 = reply_is_code(reply, "NOPROTO") || reply_is_code(reply, "ERR");
+
+  if (is_full(reply)) {
+    refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
+  } else if (no_resp3 && c->config->protocol == PROTOCOL_AUTO) {
+    h->refused_resp3 = 1;
+    say_login(c);
+  } else if (no_resp3) {
+    refuse(c, PMX_CAUSE_PROTOCOL, "RESP3 was refused (protocol=resp3)", reply);
+  } else {
+    refuse(c, PMX_CAUSE_AUTH, "login refused", reply);
+  }
+}
+
+static void ping_failed(struct conn *c, const pmx_reply *reply)
+{
+  if (is_full(reply))
+    refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
+  else if (reply_is_code(reply, "NOAUTH"))
+    refuse(c, PMX_CAUSE_AUTH, "the server wants a password (options user, password)", reply);
+}
+
+static void step_failed(struct conn *c, enum step step, const pmx_reply *reply)
+{
+  switch (step) {
+  case STEP_RESET:
+    refuse(c, PMX_CAUSE_PROTOCOL, "RESET was refused", reply);
+    return;
+  case STEP_HELLO:
+    hello_failed(c, reply);
+    return;
+  case STEP_AUTH:
+    refuse(c, is_full(reply) ? PMX_CAUSE_CONNECT : PMX_CAUSE_AUTH, "login refused", reply);
+    return;
+  case STEP_SELECT:
+    refuse(c, is_full(reply) ? PMX_CAUSE_CONNECT : PMX_CAUSE_AUTH, "database refused (option db)",
+           reply);
+    return;
+  case STEP_NAME:
+  case STEP_INFO:
+    if (is_full(reply))
+      refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
+    return;
+  case STEP_PING:
+    ping_failed(c, reply);
+    return;
+  }
+}
+
+/* Steps with a fixed answer must get it: anything else is a stream out of step. */
+static int step_answered(enum step step, const pmx_reply *reply)
+{
+  pmx_type type = pmx_reply_type(reply);
+
+  if (step == STEP_HELLO)
+    return type == PMX_TYPE_MAP || type == PMX_TYPE_ARRAY;
+  return type == PMX_TYPE_SIMPLE;
+}
+
+static void step_done(struct conn *c, enum step step)
+{
+  switch (step) {
+  case STEP_RESET:
+    c->resp3 = 0;
+    say_login(c);
+    return;
+  case STEP_HELLO:
+    c->resp3 = 1;
+    say_rest(c);
+    return;
+  case STEP_AUTH:
+    say_rest(c);
+    return;
+  case STEP_SELECT:
+  case STEP_NAME:
+  case STEP_INFO:
+  case STEP_PING:
+    return;
+  }
+}
+
+void handshake_reply(struct conn *c, const pmx_reply *reply)
+{
+  struct handshake *h = &c->handshake;
+  enum step step;
+
+  if (h->answered >= h->expected || h->sent < h->ends[h->answered]) {
+    if (pmx_reply_type(reply) == PMX_TYPE_ERROR) {
+      refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
+      return;
+    }
+    conn_poison(c, PMX_CAUSE_PROTOCOL, "the server answered before it was asked");
+    return;
+  }
+  step = (enum step)h->expect[h->answered++];
+  if (pmx_reply_type(reply) == PMX_TYPE_ERROR)
+    step_failed(c, step, reply);
+  else if (!step_answered(step, reply))
+    conn_poison(c, PMX_CAUSE_PROTOCOL, "the server gave a login answer of the wrong kind");
+  else
+    step_done(c, step);
+  if (c->poisoned || step != STEP_PING)
+    return;
+  handshake_clear(h);
+  c->phase = CONN_READY;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dial.c - from an endpoint to a logged-in connection, on the reactor's thread, under one deadline:
+ * name lookup → each address in turn, with a fair share of the time left → credentials → handshake.
+ * A failed address goes on to the next, a failed login does not. */
+#include <errno.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "call/reply.h"
+#include "link/link.h"
+
+enum { USER_SIZE = 1024 + 1, PASSWORD_SIZE = 65536 + 1 };
+
+static void fail(struct link *l, pmx_cause cause, const char *text)
+{
+  struct request *req = l->dial.request;
+
+  if (!req)
+    return;
+  reactor_unwatch(l->env->reactor, &l->source);
+  transport_close(&l->transport);
+  conn_poison(&l->conn, cause, text);
+  l->dial.request = NULL;
+  request_end(req, reply_failure_text(PMX_NOT_RUN, cause, text));
+}
+
+void dial_give_up(struct link *l, pmx_cause cause, const char *text)
+{
+  if (l->dial.resolving)
+    lookup_cancel(l->env->resolver, &l->dial.lookup);
+  l->dial.resolving = 0;
+  fail(l, cause, text);
+}
+
+void dial_end(struct link *l)
+{
+  struct request *req = l->dial.request;
+  struct conn *c = &l->conn;
+  pmx_cause cause = c->cause;
+  char buf[256];
+  struct text text;
+
+  if (!c->poisoned) {
+    l->dial.request = NULL;
+    request_end(req, NULL);
+    return;
+  }
+  /* Until the login is through, a lost or silent connection is one that could not be made. */
+  if (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_TIMEOUT)
+    cause = PMX_CAUSE_CONNECT;
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "cannot log in to %s: %s", l->env->name, c->text);
+  fail(l, cause, buf);
+}
+
+struct credentials {
+  char user[USER_SIZE];
+  char password[PASSWORD_SIZE];
+};
+
+static int no_memory(struct link *l)
+{
+  l->dial.local_error = 1;
+  fail(l, PMX_CAUSE_NOMEM, "out of memory while connecting");
+  return -1;
+}
+
+static int start_handshake(struct link *l, const char *user, const char *password, int reset)
+{
+  return conn_start(&l->conn, user, password, reset) == 0 ? 0 : no_memory(l);
+}
+
+/* The function is the user's: it runs here, on the client's own thread, with no lock held. */
+static int start_with_callback(struct link *l, int reset)
+{
+  const struct config *config = l->env->config;
+  struct credentials *c = mem_zalloc(sizeof *c);
+  int result = -1;
+
+  if (!c)
+    return no_memory(l);
+  if (config->credentials(config->credentials_ud, c->user, sizeof c->user, c->password,
+                          sizeof c->password) != 0) {
+    fail(l, PMX_CAUSE_AUTH, "the credentials function failed");
+  } else if (l->dial.request) { /* the function may have closed the client */
+    c->user[sizeof c->user - 1] = c->password[sizeof c->password - 1] = '\0';
+    result = start_handshake(l, c->user, c->password, reset);
+  }
+  mem_wipe(c, sizeof *c);
+  mem_free(c);
+  return result;
+}
+
+static void login(struct link *l, int reset)
+{
+  const struct config *config = l->env->config;
+  int result;
+
+  /* Not watched meanwhile: a function that makes a call steps the reactor. */
+  reactor_unwatch(l->env->reactor, &l->source);
+  result = config->credentials ? start_with_callback(l, reset)
+                               : start_handshake(l, config->user, config->password, reset);
+  if (result != 0)
+    return;
+  l->source.deadline = l->dial.deadline;
+  reactor_watch(l->env->reactor, &l->source, NET_IN | NET_OUT, l->dial.deadline);
+}
+
+static int is_local(int err)
+{
+  return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS || err == EADDRNOTAVAIL;
+}
+
+static void note_address_error(struct link *l, const struct address *address, int err)
+{
+  char where[160], reason[80];
+  struct text text;
+
+  l->dial.local_error = is_local(err);
+  text_init(&text, l->dial.error, sizeof l->dial.error);
+  text_add(&text, "cannot connect to %s: %s", address_text(address, where, sizeof where),
+           transport_error_text(err, reason, sizeof reason));
+}
+
+static int64_t share_of_time(const struct dial *d, int64_t now)
+{
+  int64_t left = d->deadline - now;
+  int64_t addresses = (int64_t)(d->lookup.count - d->next);
+
+  return now + (addresses > 1 ? left / addresses : left);
+}
+
+/* Tries addresses until one is on its way. */
+static void try_next(struct link *l)
+{
+  struct dial *d = &l->dial;
+  struct net_options options = {.keepalive_ns = l->env->config->tcp_keepalive,
+                                .user_timeout_ns = l->env->config->tcp_user_timeout};
+  int64_t now = clock_ns();
+
+  reactor_unwatch(l->env->reactor, &l->source);
+  while (d->next < d->lookup.count && now < d->deadline) {
+    const struct address *address = &d->lookup.addresses[d->next];
+    int64_t until = share_of_time(d, now);
+    int err;
+
+    d->next++;
+    transport_close(&l->transport);
+    err = transport_connect(&l->transport, address, &options);
+    if (err == 0) {
+      reactor_watch(l->env->reactor, &l->source, NET_OUT, until);
+      return;
+    }
+    note_address_error(l, address, err);
+  }
+  fail(l, PMX_CAUSE_CONNECT, d->error[0] ? d->error : "no time left to connect");
+}
+
+void dial_io(struct source *source, unsigned events)
+{
+  struct link *l = container_of(source, struct link, source);
+  struct dial *d = &l->dial;
+  int err = source->broken ? ENOMEM : ETIMEDOUT;
+
+  if (d->resolving) {
+    dial_give_up(l, PMX_CAUSE_DNS, "the name lookup gave no answer in time");
+    return;
+  }
+  if (events)
+    err = transport_connected(&l->transport);
+  if (err == EINPROGRESS)
+    return;
+  if (err == 0) {
+    l->id = 1 + atomic_fetch_add(&l->env->connections, 1);
+    login(l, 0);
+    return;
+  }
+  note_address_error(l, &d->lookup.addresses[d->next - 1], err);
+  try_next(l);
+}
+
+static void resolved(struct link *l)
+{
+  struct dial *d = &l->dial;
+
+  if (!d->resolving)
+    return;
+  d->resolving = 0;
+  reactor_unwatch(l->env->reactor, &l->source);
+  if (d->lookup.count == 0) {
+    fail(l, PMX_CAUSE_DNS, d->lookup.error);
+    return;
+  }
+  try_next(l);
+}
+
+static void run_resolved(struct job *job)
+{
+  resolved(container_of(job, struct link, dial.resolved));
+}
+
+/* Thread: resolver, with its lock held: only wakes. */
+static void lookup_ready(struct lookup *lookup)
+{
+  struct link *l = container_of(lookup, struct link, dial.lookup);
+  struct reactor *reactor = l->env->reactor;
+
+  reactor_post(reactor, &l->dial.resolved);
+  /* Once it is posted the client may close and the link be gone; the reactor outlives the resolver.
+   */
+  reactor_wake(reactor);
+}
+
+void dial_init(struct link *l)
+{
+  l->dial.request = NULL;
+  l->dial.resolving = 0;
+  job_init(&l->dial.resolved, run_resolved);
+}
+
+void link_dial(struct link *l, struct request *req)
+{
+  struct dial *d = &l->dial;
+
+  transport_close(&l->transport);
+  atomic_store(&l->aborted, 0);
+  l->conn.phase = CONN_NEW;
+  l->conn.poisoned = 0;
+  d->request = req;
+  d->next = 0;
+  d->deadline = req->deadline;
+  d->error[0] = '\0';
+  d->local_error = 0;
+  d->lookup.count = 0;
+  d->resolving = 1;
+  if (lookup_start(l->env->resolver, &d->lookup, &l->env->endpoint, lookup_ready)) {
+    resolved(l);
+    return;
+  }
+  reactor_watch(l->env->reactor, &l->source, 0, d->deadline);
+}
+
+void link_relogin(struct link *l, struct request *req)
+{
+  if (link_stale(l, req))
+    return;
+  l->dial.request = req;
+  l->dial.deadline = req->deadline;
+  l->dial.local_error = 0;
+  login(l, 1);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lane.c - who waits on a lane, who drives it, and who is woken: the token's half of lane.h. How
+ * bytes move is lane_io.c's business. */
+#include "link/lane.h"
+#include <errno.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "call/reply.h"
+#include "link/lane_io.h"
+
+enum { MANY_WAKES = 4 };
+
+/* ---- the lock ---- */
+
+void lane_enter(struct lane *l)
+{
+  lock_acquire(&l->lock);
+}
+
+int lane_busy(const struct lane *l)
+{
+  return l->link.conn.ring.count > 0;
+}
+
+static int has_work(const struct lane *l)
+{
+  return !list_empty(&l->queue) || lane_busy(l) || l->out_sent < l->out_len;
+}
+
+static void poke(struct lane *l)
+{
+  if (l->poked)
+    return;
+  l->poked = 1;
+  reactor_post(l->link.env->reactor, &l->look);
+  l->wake_reactor = 1;
+}
+
+static void note_wake(struct lane *l, struct parker *parker)
+{
+  if (!parker)
+    l->wake_nested = 1; /* it may wait on the reactor's own thread */
+  else if (l->wake_count == LANE_WAKES)
+    parker_wake(parker); /* rare: a connection that many waited for has died */
+  else
+    l->wakes[l->wake_count++] = parker;
+}
+
+/* Invariant T: what is to be written or read has somebody who will do it. */
+static void ensure_driver(struct lane *l)
+{
+  struct request *newest;
+  int idle = l->writing || !lane_writable(l); /* whoever writes looks again when it is done */
+  int watched = (l->armed & NET_IN) && idle && (!l->stuck || (l->armed & NET_OUT));
+
+  if (l->dying && !l->held && !l->writing)
+    poke(l);
+  if (!l->up || l->held || l->coming || l->poked || watched || !has_work(l))
+    return;
+  if (list_empty(&l->parked)) {
+    poke(l);
+    return;
+  }
+  newest = container_of(list_last(&l->parked), struct request, parked);
+  newest->coming = 1;
+  l->coming++;
+  l->handovers++;
+  note_wake(l, atomic_load(&newest->parker));
+}
+
+/* They run what their issuers set: not under the lock. */
+static void tell_finished(struct list *finished)
+{
+  struct list *node;
+
+  while ((node = list_first(finished))) {
+    struct request *req = container_of(node, struct request, node);
+
+    list_remove(node);
+    if (req->done)
+      req->done(req);
+    else
+      request_publish(req);
+  }
+}
+
+void lane_leave(struct lane *l)
+{
+  struct parker *wakes[LANE_WAKES];
+  struct list finished;
+  unsigned count;
+  uint8_t kick, wake_reactor, wake_nested;
+
+  ensure_driver(l);
+  count = l->wake_count;
+  for (unsigned i = 0; i < count; i++)
+    wakes[i] = l->wakes[i];
+  kick = l->kick;
+  wake_reactor = l->wake_reactor;
+  wake_nested = l->wake_nested;
+  list_take(&finished, &l->finished);
+  l->wake_count = 0;
+  l->kick = l->wake_reactor = l->wake_nested = 0;
+  lock_release(&l->lock);
+  if (kick)
+    transport_kick(&l->link.transport);
+  for (unsigned i = 0; i < count; i++)
+    parker_wake(wakes[i]);
+  if (wake_reactor)
+    reactor_wake(l->link.env->reactor);
+  if (wake_nested || count)
+    reactor_wake_nested(l->link.env->reactor);
+  tell_finished(&finished);
+}
+
+/* ---- requests begin and end ---- */
+
+static void not_coming(struct lane *l, struct request *req)
+{
+  l->coming -= req->coming;
+  req->coming = 0;
+}
+
+void lane_dequeue(struct lane *l, struct request *req)
+{
+  list_remove(&req->node);
+  l->queued--;
+  l->queued_bytes -= req->size;
+}
+
+static void enqueue(struct lane *l, struct list *after, struct request *req)
+{
+  request_set_state(req, REQUEST_QUEUED);
+  list_insert(after, &req->node);
+  l->queued++;
+  l->queued_bytes += req->size;
+}
+
+void lane_requeue(struct lane *l, struct list *after, struct request *req)
+{
+  req->sent = 0;
+  enqueue(l, after, req);
+}
+
+/* Nobody comes to write it. Once as much waits here as the server has to do, it gets this now, and
+ * works on it while the next ones are queued. Whoever submits then takes the token for a round. */
+static int is_worth_writing(const struct lane *l, const struct request *req)
+{
+  return !req->attended && !l->held && !l->writing && lane_writable(l) && l->queued >= LANE_EARLY &&
+         l->queued >= l->link.conn.ring.count;
+}
+
+/* Those who were woken together are about to submit again: whoever comes lets the others, if there
+ * are any left, queue, so that one write carries them all. No longer than a turn of the scheduler. */
+static void give_way(struct lane *l)
+{
+  l->expected--;
+  if (l->expected == 0 || l->writing || !lane_writable(l))
+    return;
+  lane_leave(l);
+  thread_yield();
+  lane_enter(l);
+}
+
+void lane_submit_locked(struct lane *l, struct request *req)
+{
+  req->lane = l;
+  list_init(&req->parked);
+  req->coming = req->attended;
+  l->coming += req->attended;
+  enqueue(l, l->queue.prev, req);
+  if (l->held && l->blocked && l->expected > 0 && req->attended)
+    give_way(l);
+  if (l->held && l->blocked) { /* whoever reads sleeps, and does not know: it is for us to write */
+    lane_flush(l);
+    l->kick |= l->blocked && !l->writing && lane_writable(l);
+  } else if (is_worth_writing(l, req)) {
+    lane_turn(l, 0);
+  }
+}
+
+struct request *lane_first_queued(const struct lane *l)
+{
+  struct list *node = list_first(&l->queue);
+
+  return node ? container_of(node, struct request, node) : NULL;
+}
+
+/* The state is stored under the lock: its issuer, who may be giving it up just now, finds it either
+ * alive or ended. From then on only the parker is safe to touch. */
+void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
+{
+  struct parker *parker = atomic_load(&req->parker);
+
+  if (l->blocked && atomic_load(&l->driver) == req)
+    l->kick = 1; /* it sleeps in poll, not on its parker */
+  list_remove(&req->parked);
+  not_coming(l, req);
+  req->reply = reply;
+  if (req->done || req->completed) {
+    request_set_state(req, REQUEST_ENDING);
+    list_push_back(&l->finished, &req->node);
+    return;
+  }
+  request_set_state(req, REQUEST_ENDED);
+  l->expected++;
+  note_wake(l, parker);
+}
+
+void lane_end_locked(struct lane *l, struct request *req, pmx_reply *reply)
+{
+  if (request_state(req) == REQUEST_QUEUED)
+    lane_dequeue(l, req);
+  else
+    list_init(&req->parked);
+  lane_finish(l, req, reply);
+}
+
+pmx_status lane_withdraw_locked(struct lane *l, struct request *req)
+{
+  enum request_state state = request_state(req);
+  pmx_status status = PMX_NOT_RUN;
+
+  if (state >= REQUEST_ENDING)
+    return PMX_OK;
+  if (state == REQUEST_QUEUED) {
+    lane_dequeue(l, req);
+  } else if (!conn_withdraw(&l->link.conn, req)) {
+    conn_abandon(&l->link.conn, req);
+    status = PMX_UNKNOWN;
+  }
+  list_remove(&req->parked);
+  not_coming(l, req);
+  lane_end_if_last(l); /* perhaps it waited for this one only */
+  return status;
+}
+
+/* ---- waiting ---- */
+
+/* Looks again and again instead of sleeping: a core that does not go idle wakes faster. */
+static unsigned look_for(struct transport *t, unsigned events, int64_t spin, int64_t deadline)
+{
+  int64_t now = clock_ns(), end = time_after(now, spin);
+  unsigned ready;
+
+  end = end < deadline ? end : deadline;
+  do {
+    ready = transport_wait(t, events, now);
+    now = clock_ns();
+  } while (!ready && now < end);
+  return ready;
+}
+
+/* Sleeps until there is something to read, or room that is wanted; not at all when others queue
+ * faster than is written. The lock is dropped meanwhile. */
+static unsigned await(struct lane *l, int64_t deadline)
+{
+  unsigned events = NET_IN | (l->stuck ? (unsigned)NET_OUT : 0), ready;
+  int64_t spin = l->spin;
+
+  if (!l->writing && lane_writable(l))
+    return NET_IN;
+  l->blocked = 1;
+  l->watches_out = l->stuck;
+  lane_leave(l);
+  ready = spin > 0 ? look_for(&l->link.transport, events, spin, deadline) : 0;
+  if (!ready)
+    ready = transport_wait(&l->link.transport, events, deadline);
+  lane_enter(l);
+  l->blocked = 0;
+  return ready;
+}
+
+/* Those that wake up now are about to submit again: what they queue travels in one write. */
+static void let_others_queue(struct lane *l)
+{
+  if (l->wake_count < MANY_WAKES)
+    return;
+  lane_leave(l);
+  lane_enter(l);
+}
+
+/* Until its own request has ended, its time is up, or it is cancelled. Reads for all meanwhile. */
+static enum lane_wait_result drive(struct lane *l, struct request *req, const _Atomic int *canceled)
+{
+  enum lane_wait_result result = LANE_AGAIN;
+
+  l->held = 1;
+  atomic_store(&l->driver, req);
+  if (lane_unseen(l, req->queued_at))
+    lane_look_first(l); /* closed, or out of step: nobody knows yet */
+  for (;;) {
+    unsigned ready;
+
+    lane_flush(l);
+    if (request_state(req) == REQUEST_ENDED || !l->up || atomic_load(canceled))
+      break;
+    ready = await(l, req->deadline);
+    if (ready & NET_OUT)
+      l->stuck = 0;
+    if (ready & NET_IN) {
+      lane_receive(l);
+      let_others_queue(l);
+    }
+    if (request_state(req) != REQUEST_ENDED && (!ready || clock_ns() >= req->deadline)) {
+      result = LANE_TIMEOUT;
+      break;
+    }
+  }
+  lane_flush(l); /* what came meanwhile; then the next one drives */
+  l->seen_at = clock_ns();
+  atomic_store(&l->driver, NULL);
+  l->held = 0;
+  return result;
+}
+
+/* Takes over the lock. */
+static enum lane_wait_result sleep_once(struct lane *l, struct request *req,
+                                        const _Atomic int *canceled)
+{
+  struct parker *parker = atomic_load(&req->parker);
+  uint32_t ticket = parker_ticket(parker);
+  enum lane_wait_result result = LANE_AGAIN;
+
+  list_push_back(&l->parked, &req->parked);
+  lane_leave(l);
+  if (!atomic_load(canceled) && reactor_wait(l->link.env->reactor, parker, ticket, req->deadline))
+    result = LANE_TIMEOUT;
+  if (request_state(req) == REQUEST_ENDED)
+    return LANE_AGAIN;
+  lane_enter(l);
+  list_remove(&req->parked);
+  not_coming(l, req);
+  if (request_state(req) != REQUEST_ENDED && result == LANE_AGAIN && l->up && !l->held)
+    result = drive(l, req, canceled);
+  lane_leave(l);
+  return result;
+}
+
+/* A call inside a callback: the reactor does all, this thread lets it. */
+static enum lane_wait_result wait_nested(struct reactor *reactor, const struct request *req)
+{
+  reactor_step(reactor, req->deadline);
+  return clock_ns() < req->deadline ? LANE_AGAIN : LANE_TIMEOUT;
+}
+
+enum lane_wait_result lane_wait(struct lane *l, struct request *req, const _Atomic int *canceled)
+{
+  struct link_env *env = l->link.env;
+  enum lane_wait_result result = LANE_AGAIN;
+  int sleeps;
+
+  if (reactor_is_me(env->reactor))
+    return wait_nested(env->reactor, req);
+  lane_enter(l);
+  not_coming(l, req);
+  sleeps = l->held || !l->up;
+  if (sleeps && atomic_load(&req->parker) && request_state(req) != REQUEST_ENDED)
+    return sleep_once(l, req, canceled);
+  if (!sleeps && request_state(req) != REQUEST_ENDED)
+    result = drive(l, req, canceled);
+  lane_leave(l);
+  if (sleeps && !atomic_load(&req->parker)) {
+    atomic_store(&req->parker, parker_get(env->parkers));
+    return atomic_load(&req->parker) ? LANE_AGAIN : LANE_NOMEM;
+  }
+  return result;
+}
+
+/* The driver's own flag is set before this looks for it, and it looks at the flag before it sleeps.
+ */
+void lane_interrupt(struct lane *l, const struct request *req)
+{
+  if (atomic_load(&l->driver) == req)
+    transport_kick(&l->link.transport);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lane.h - a link that many callers share: one queue, one pipeline, one lock. Whoever waits drives
+ * it: the holder of the driver token reads for everybody. The protocol, its states and why nobody
+ * is left waiting (invariant T) are in docs/design.md, "The multiplexer".
+ *
+ * A strategy embeds a lane, dials its link, and tells it when the connection is ready. `lock` is
+ * the strategy's too: *_locked functions want it held, lane_enter and lane_leave take and drop it.
+ * lane_leave does what was noted under the lock (wakes, ends, pokes) and restores invariant T, so
+ * the lock is dropped in no other way. */
+#ifndef PMX_LINK_LANE_H
+#define PMX_LINK_LANE_H
+#include "link/link.h"
+
+enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128 };
+#ifndef LANE_EARLY
+#define LANE_EARLY 16 /* so many that nobody waits for are worth a write of their own */
+#endif
+
+struct lane_limits {
+  uint32_t in_flight, abandoned;
+};
+
+struct lane {
+  struct link link;
+  struct lock lock;
+  struct lane_limits limits;
+  /* what waits: QUEUED requests, in order; sleeping synchronous callers, the newest last */
+  struct list queue, parked;
+  unsigned queued;
+  size_t queued_bytes;
+  unsigned coming;   /* threads that will look at the lane without being woken */
+  unsigned expected; /* callers woken by the last read that have not submitted again */
+  /* the connection */
+  uint8_t up;      /* logged in, and not yet poisoned */
+  uint8_t dying;   /* poisoned, its socket still open */
+  uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
+  uint8_t quiet;   /* nobody has looked at it for a while: look before writing */
+  int64_t seen_at; /* when the last driver left */
+  int64_t spin;    /* ns: how long the driver looks before it sleeps */
+  uint64_t reads;  /* how often something was received, on all connections */
+  /* who drives and who writes */
+  uint8_t held, blocked, writing;
+  uint8_t stuck;       /* the kernel took less than it was offered */
+  uint8_t watches_out; /* who is blocked waits for room as well */
+  uint8_t armed; /* the events that the reactor watches the socket for; its thread's to change */
+  uint8_t poked; /* the reactor will look */
+  _Atomic(struct request *) driver; /* of the thread that holds the token */
+  char *out;                        /* the writer's */
+  size_t out_len, out_sent;
+  /* noted, for lane_leave */
+  struct list finished; /* ended requests that nobody waits for */
+  struct parker *wakes[LANE_WAKES];
+  unsigned wake_count;
+  uint8_t kick, wake_reactor, wake_nested;
+  uint64_t sends, handovers;
+  /* the reactor's side */
+  struct source watch;
+  struct job look;
+  struct ticker *ticker; /* must run soon once nobody watches the socket */
+  struct request down;   /* ends, on the reactor's thread, when a connection is closed for good */
+};
+
+int lane_init(struct lane *, struct link_env *, const struct lane_limits *); /* 0 or errno */
+void lane_destroy(struct lane *);
+void lane_enter(struct lane *);
+void lane_leave(struct lane *);
+
+/* ---- strategy ---- */
+/* Queues a NEW request, and may drop the lock meanwhile. An attended one's issuer will call
+ * lane_wait. */
+void lane_submit_locked(struct lane *, struct request *);
+/* Its issuer gives it up. The status it is to end with: NOT_RUN or UNKNOWN, and nobody else
+ * touches it any more; PMX_OK: it has ended, or is about to. */
+pmx_status lane_withdraw_locked(struct lane *, struct request *);
+struct request *lane_first_queued(const struct lane *);
+/* Ends one that lane_first_queued gave, or one that never queued. */
+void lane_end_locked(struct lane *, struct request *, pmx_reply *);
+void lane_last_locked(
+    struct lane *); /* lets what is queued or in flight finish, then ends the connection */
+void lane_kill_locked(struct lane *, pmx_cause, const char *text); /* ends it now */
+int lane_busy(const struct lane *);                                /* locked. 1: a reply is owed */
+
+/* Thread: reactor. */
+void lane_up(struct lane *);  /* its link has logged in. Locks: none */
+void lane_arm(struct lane *); /* nobody uses it: the reactor watches it. Locks: none */
+
+/* ---- caller: wait.c ---- */
+enum lane_wait_result { LANE_AGAIN, LANE_TIMEOUT, LANE_NOMEM };
+/* Drives, or sleeps once. Thread: the issuer's. */
+enum lane_wait_result lane_wait(struct lane *, struct request *, const _Atomic int *canceled);
+void lane_interrupt(struct lane *, const struct request *); /* Thread: any. Its driver looks up */
+
+#endif

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lane_io.c - a lane's bytes: from the queue through the buffer to the socket, from the socket to
+ * the requests; how its connection dies; and the reactor's look at it. Sockets are read and
+ * written, and replies decoded, outside the lock. */
+#include "link/lane_io.h"
+#include <errno.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "call/reply.h"
+
+enum {
+  REPLIES_AT_ONCE = 64,
+  READS_AT_ONCE = 4,
+  WRITES_AT_ONCE = 4,
+  UNSEEN_NS = 1000 * 1000,
+  UNWATCHED_NS = 100 * 1000 * 1000
+};
+
+/* ---- dying ---- */
+
+/* What was never sent goes back to the head of the queue, in its order. */
+static void sort_out_ended(struct lane *l, int may_wait_on)
+{
+  struct list *after = &l->queue;
+  struct request *req;
+
+  while ((req = conn_take_ended(&l->link.conn))) {
+    pmx_reply *reply = req->reply;
+
+    req->reply = NULL;
+    if (may_wait_on && pmx_reply_status(reply) == PMX_NOT_RUN) {
+      pmx_reply_free(reply);
+      lane_requeue(l, after, req);
+      after = &req->node;
+    } else {
+      lane_finish(l, req, reply);
+    }
+  }
+}
+
+void lane_kill_locked(struct lane *l, pmx_cause cause, const char *text)
+{
+  if (!l->up)
+    return;
+  conn_poison(&l->link.conn, cause, text);
+  l->up = 0;
+  l->dying = 1;
+  l->kick |= l->blocked;
+  /* On a lane that ends there is no other connection to wait for. */
+  sort_out_ended(l, cause != PMX_CAUSE_CLOSED && !l->last);
+}
+
+/* A connection that is to end, and owes nobody an answer. */
+void lane_end_if_last(struct lane *l)
+{
+  const struct conn *c = &l->link.conn;
+
+  if (l->up && ((l->last && list_empty(&l->queue)) || c->retire) && c->ring.count == c->abandoned)
+    lane_kill_locked(l, l->last ? PMX_CAUSE_CLOSED : PMX_CAUSE_LOST,
+                     l->last ? "the client was closed" : "the server answered READONLY or NOAUTH");
+}
+
+void lane_last_locked(struct lane *l)
+{
+  l->last = 1;
+  lane_end_if_last(l);
+}
+
+/* ---- out ---- */
+
+static int may_take(const struct lane *l)
+{
+  const struct conn *c = &l->link.conn;
+
+  return !list_empty(&l->queue) && !c->retire && conn_room(c) > 0 &&
+         c->abandoned < l->limits.abandoned;
+}
+
+int lane_writable(const struct lane *l)
+{
+  const struct conn *c = &l->link.conn;
+
+  if (!l->up || l->stuck)
+    return 0;
+  return l->out_sent < l->out_len || c->unwritten < c->ring.count || may_take(l);
+}
+
+/* From the queue to the buffer. A request without bytes only wants to know that there is a
+ * connection. */
+static void fill(struct lane *l)
+{
+  struct conn *c = &l->link.conn;
+
+  l->out_sent = 0;
+  l->out_len = conn_copy(c, l->out, LANE_BUFFER);
+  while (c->unwritten == c->ring.count && may_take(l)) {
+    struct request *req = lane_first_queued(l);
+
+    if (l->out_len > 0 && req->size > LANE_BUFFER - l->out_len)
+      return;
+    lane_dequeue(l, req);
+    if (req->size == 0) {
+      lane_finish(l, req, NULL);
+      continue;
+    }
+    conn_submit(c, req);
+    l->out_len += conn_copy(c, l->out + l->out_len, LANE_BUFFER - l->out_len);
+  }
+}
+
+static void sent(struct lane *l, ssize_t n)
+{
+  struct transport *t = &l->link.transport;
+
+  if (!l->up)
+    return;
+  if (n == NET_ERROR) {
+    conn_offered(&l->link.conn, l->out_len - l->out_sent); /* it took nothing */
+    link_explain_lost(&l->link, "sending failed", t->send_err);
+    lane_kill_locked(l, PMX_CAUSE_LOST, l->link.lost);
+    return;
+  }
+  l->sends++;
+  l->out_sent += n > 0 ? (size_t)n : 0;
+  conn_offered(&l->link.conn, l->out_len - l->out_sent);
+  if (l->out_sent == l->out_len)
+    return;
+  l->stuck = 1;
+  if (l->blocked && !l->watches_out)
+    l->kick = 1;
+}
+
+void lane_flush(struct lane *l)
+{
+  if (l->writing)
+    return;
+  for (int round = 0; round < WRITES_AT_ONCE && lane_writable(l); round++) {
+    ssize_t n;
+
+    if (l->out_sent == l->out_len)
+      fill(l);
+    if (l->out_len == 0)
+      continue;
+    l->writing = 1;
+    conn_offered(&l->link.conn, 0); /* until it is known, all of it may have been taken */
+    lane_leave(l);
+    n = transport_send(&l->link.transport, l->out + l->out_sent, l->out_len - l->out_sent);
+    lane_enter(l);
+    l->writing = 0;
+    sent(l, n);
+  }
+}
+
+/* ---- in ---- */
+
+/* Replies that were decoded outside the lock. */
+struct batch {
+  pmx_reply *replies[REPLIES_AT_ONCE];
+  unsigned count;
+  enum decode_result result; /* why there are no more */
+};
+
+static void decode(struct lane *l, struct batch *b)
+{
+  b->count = 0;
+  b->result = DECODE_REPLY;
+  while (b->count < REPLIES_AT_ONCE) {
+    b->result = decoder_next(l->link.conn.decoder, &b->replies[b->count]);
+    if (b->result != DECODE_REPLY)
+      return;
+    b->count++;
+  }
+}
+
+static void match(struct lane *l, const struct batch *b)
+{
+  struct conn *c = &l->link.conn;
+  uint64_t pushes = c->pushes;
+
+  for (unsigned i = 0; i < b->count; i++)
+    conn_reply(c, b->replies[i]);
+  if (b->result == DECODE_ERROR)
+    conn_decode_failed(c);
+  else if (b->result == DECODE_MORE)
+    conn_decoded(c);
+  link_report_pushes(&l->link, pushes);
+  if (!l->up)
+    return;
+  if (c->poisoned)
+    lane_kill_locked(l, c->cause, c->text);
+  else
+    sort_out_ended(l, 0);
+  lane_end_if_last(l);
+}
+
+static void feed(struct lane *l, const char *buf, size_t n)
+{
+  struct batch b = {.result = DECODE_ERROR};
+  int fed;
+
+  lane_leave(l);
+  fed = decoder_feed(l->link.conn.decoder, buf, n) == 0;
+  do {
+    if (fed)
+      decode(l, &b);
+    lane_enter(l);
+    match(l, &b);
+    if (b.result == DECODE_REPLY)
+      lane_leave(l);
+  } while (b.result == DECODE_REPLY);
+}
+
+int lane_unseen(const struct lane *l, int64_t now)
+{
+  return l->quiet || now - l->seen_at > UNSEEN_NS;
+}
+
+void lane_receive(struct lane *l)
+{
+  char buf[DECODE_FEED_MAX];
+  ssize_t n = 0;
+
+  l->quiet = 0;
+  l->expected = 0;
+  for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
+    lane_leave(l);
+    n = transport_recv(&l->link.transport, buf, sizeof buf);
+    lane_enter(l);
+    if (n <= 0)
+      break;
+    l->reads++;
+    feed(l, buf, (size_t)n);
+    if ((size_t)n < sizeof buf)
+      return;
+  }
+  if (!l->up || (n != NET_EOF && n != NET_ERROR))
+    return;
+  if (n == NET_EOF)
+    link_explain_lost(&l->link, "closed by the server", 0);
+  else
+    link_explain_lost(&l->link, "receiving failed", l->link.transport.err);
+  lane_kill_locked(l, PMX_CAUSE_LOST, l->link.lost);
+}
+
+void lane_look_first(struct lane *l)
+{
+  lane_receive(l);
+  if (l->up && !lane_busy(l) && !decoder_idle(l->link.conn.decoder))
+    lane_kill_locked(l, PMX_CAUSE_LOST, "the connection was idle in the middle of a message");
+}
+
+/* The token is free. */
+void lane_turn(struct lane *l, unsigned events)
+{
+  l->held = 1;
+  if (events & NET_OUT)
+    l->stuck = 0;
+  if (events & NET_IN)
+    lane_receive(l);
+  else if (lane_unseen(l, clock_ns()))
+    lane_look_first(l);
+  lane_flush(l);
+  l->seen_at = clock_ns();
+  l->held = 0;
+}
+
+/* ---- the reactor ---- */
+
+/* Leaves the lock. What is to be watched was decided under it, and only this thread changes it. */
+static void watch(struct lane *l, unsigned events)
+{
+  struct reactor *reactor = l->link.env->reactor;
+  unsigned before = l->armed;
+
+  l->armed = (uint8_t)events;
+  lane_leave(l);
+  if (events)
+    reactor_watch(reactor, &l->watch, events, TIME_FOREVER);
+  else if (before)
+    reactor_unwatch(reactor, &l->watch);
+  if (!events && before)
+    ticker_advance(l->ticker, clock_ns() + UNWATCHED_NS);
+}
+
+static unsigned wanted(const struct lane *l)
+{
+  return NET_IN | (l->stuck ? (unsigned)NET_OUT : 0);
+}
+
+/* Nobody reads or writes it any more, and nobody begins to. */
+static void bury(struct lane *l)
+{
+  if (l->held || l->writing) { /* who leaves pokes; the hang-up that is there to see is known */
+    watch(l, 0);
+    return;
+  }
+  l->dying = l->stuck = l->quiet = l->last = 0;
+  l->out_len = l->out_sent = 0;
+  watch(l, 0);
+  transport_close(&l->link.transport);
+  request_end(&l->down, NULL);
+}
+
+static void drive_once(struct lane *l, unsigned events)
+{
+  lane_turn(l, events);
+  if (!l->up)
+    lane_leave(l);
+  else if (!list_empty(&l->parked) && lane_busy(l))
+    watch(l, 0); /* they drive */
+  else {
+    l->quiet = !lane_busy(l);
+    watch(l, wanted(l));
+  }
+}
+
+static void look(struct lane *l, unsigned events)
+{
+  lane_enter(l);
+  l->poked = 0; /* this is the look */
+  if (l->dying)
+    bury(l);
+  else if (l->held)
+    watch(l, 0); /* its holder's leave will bring it back */
+  else if (l->up)
+    drive_once(l, events);
+  else
+    lane_leave(l);
+}
+
+static void look_job(struct job *job)
+{
+  look(container_of(job, struct lane, look), 0);
+}
+
+static void look_io(struct source *source, unsigned events)
+{
+  /* Without events: the system would not watch it, so try again. */
+  look(container_of(source, struct lane, watch), events ? events : (unsigned)NET_IN);
+}
+
+void lane_arm(struct lane *l)
+{
+  lane_enter(l);
+  if (l->up && !l->held && !l->armed) {
+    l->quiet = 1;
+    watch(l, wanted(l));
+  } else {
+    lane_leave(l);
+  }
+}
+
+void lane_up(struct lane *l)
+{
+  lane_enter(l);
+  l->up = 1;
+  lane_end_if_last(l); /* it was closed meanwhile */
+  lane_leave(l);
+  look(l, 0);
+}
+
+/* ---- life ---- */
+
+int lane_init(struct lane *l, struct link_env *env, const struct lane_limits *limits)
+{
+  int err;
+
+  l->limits = *limits;
+  l->out = mem_alloc(LANE_BUFFER);
+  if (!l->out)
+    return ENOMEM;
+  err = link_init(&l->link, env, limits->in_flight);
+  if (err) {
+    mem_free(l->out);
+    return err;
+  }
+  lock_init(&l->lock);
+  list_init(&l->queue);
+  list_init(&l->parked);
+  list_init(&l->finished);
+  source_init(&l->watch, &l->link.transport, look_io);
+  job_init(&l->look, look_job);
+  request_init(&l->down, REQUEST_COMMAND);
+  return 0;
+}
+
+void lane_destroy(struct lane *l)
+{
+  link_destroy(&l->link);
+  lock_destroy(&l->lock);
+  mem_free(l->out);
+}

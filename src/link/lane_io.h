@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* lane_io.h - between lane.c and lane_io.c. All with the lane's lock held. */
+#ifndef PMX_LINK_LANE_IO_H
+#define PMX_LINK_LANE_IO_H
+#include "link/lane.h"
+
+/* lane_io.c */
+int lane_writable(const struct lane *); /* 1: something queued may be written now */
+/* Writes what is queued, unless somebody does already. Drops the lock meanwhile. */
+void lane_flush(struct lane *);
+/* Reads what is there, and ends what it answers. For the holder of the token. Drops the lock. */
+void lane_receive(struct lane *);
+/* The same before the first write after a while: an idle connection in the middle of a message
+ * ends. */
+void lane_look_first(struct lane *);
+/* One round, without waiting, of somebody who does not wait himself. Drops the lock meanwhile. */
+void lane_turn(struct lane *, unsigned events);
+void lane_end_if_last(struct lane *);
+/* 1: nobody has read from it for a while: to be done before anything is written. */
+int lane_unseen(const struct lane *, int64_t now);
+
+/* lane.c */
+void lane_dequeue(struct lane *, struct request *);
+void lane_requeue(struct lane *, struct list *after, struct request *);
+void lane_finish(struct lane *, struct request *, pmx_reply *);
+
+#endif

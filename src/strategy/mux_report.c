@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mux_report.c - what the multiplexer says about itself: statistics, and failures that explain
+ * themselves. With the lane's lock held. */
+#include "base/text.h"
+#include "call/reply.h"
+#include "strategy/mux.h"
+
+static const char *word_for(const struct mux_lane *ml)
+{
+  switch (ml->state) {
+  case MUX_DOWN:
+    return "not connected";
+  case MUX_CONNECTING:
+    return "connecting";
+  case MUX_OPEN:
+    break;
+  }
+  return ml->lane.stuck ? "connected, the server reads nothing" : "connected";
+}
+
+static void add_state(struct text *text, const struct mux_lane *ml, int64_t now)
+{
+  const struct lane *l = &ml->lane;
+
+  text_add(text, "%s, in flight %u (%u of them abandoned), queued %u", word_for(ml),
+           l->link.conn.ring.count, l->link.conn.abandoned, l->queued);
+  if (ml->backoff.error_at) {
+    text_add(text, "; last connect error ");
+    text_add_ms(text, now - ml->backoff.error_at);
+    text_add(text, " ago: %s", ml->backoff.error);
+  }
+}
+
+static pmx_reply *explain(const struct mux_lane *ml, pmx_status status, pmx_cause cause,
+                          const struct request *req, const char *what, int64_t now)
+{
+  char buf[768];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "mux %s: %s %s after ", ml->mux->name,
+           req->route.command ? req->route.command : "the call", what);
+  text_add_ms(&text, now - req->queued_at);
+  text_add(&text, ": ");
+  add_state(&text, ml, now);
+  return reply_failure_text(status, cause, buf);
+}
+
+pmx_reply *mux_explain_unsent(const struct mux_lane *ml, const struct request *req, pmx_cause cause,
+                              int64_t now)
+{
+  const char *what =
+      cause == PMX_CAUSE_CANCELED ? "was cancelled before it was sent," : "was still not sent";
+
+  /* What its user can act on is why there is no connection. */
+  if (cause == PMX_CAUSE_TIMEOUT && ml->state != MUX_OPEN && ml->backoff.error_at)
+    cause = ml->backoff.cause;
+  return explain(ml, PMX_NOT_RUN, cause, req, what, now);
+}
+
+pmx_reply *mux_explain_unanswered(const struct mux_lane *ml, const struct request *req,
+                                  pmx_cause cause, int64_t now)
+{
+  return explain(ml, PMX_UNKNOWN, cause, req,
+                 cause == PMX_CAUSE_CANCELED ? "was cancelled while the server answered it,"
+                                             : "got no answer in time,",
+                 now);
+}
+
+pmx_reply *mux_explain_offline(const struct mux_lane *ml, pmx_cause cause, int64_t now)
+{
+  char buf[768];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "mux %s: ", ml->mux->name);
+  backoff_explain(&ml->backoff, &text, cause, now);
+  return reply_failure_text(PMX_NOT_RUN, cause, buf);
+}
+
+pmx_reply *mux_explain_full(const struct mux_lane *ml)
+{
+  const struct lane *l = &ml->lane;
+
+  return reply_failure(PMX_NOT_RUN, PMX_CAUSE_QUEUE_FULL,
+                       "mux %s: full: in flight %u, queued %u of %zu bytes (mux.max_inflight=%lld, "
+                       "mux.max_queued=%lld)",
+                       ml->mux->name, l->link.conn.ring.count, l->queued, l->queued_bytes,
+                       (long long)ml->config.mux_max_inflight,
+                       (long long)ml->config.mux_max_queued);
+}
+
+pmx_reply *mux_explain_closed(const struct mux *m)
+{
+  return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "mux %s: the client is closed", m->name);
+}
+
+void mux_add_stats(struct mux_lane *ml, pmx_stats *sum)
+{
+  const struct lane *l = &ml->lane;
+
+  sum->opened += ml->stats.opened;
+  sum->closed += ml->stats.closed;
+  sum->closed_error += ml->stats.closed_error;
+  sum->dial_failures += ml->stats.dial_failures;
+  sum->queue_full += ml->stats.queue_full;
+  sum->pings += ml->stats.pings;
+  sum->stalls += ml->stats.stalls;
+  sum->breaker_opens += ml->backoff.opens;
+  sum->live += ml->state == MUX_OPEN;
+  sum->connecting += ml->state == MUX_CONNECTING;
+  sum->waiting += l->queued;
+  sum->in_flight += l->link.conn.ring.count;
+  sum->abandoned += l->link.conn.abandoned;
+  sum->late_replies += l->link.conn.late;
+  sum->writes += l->sends;
+  sum->reads += l->reads;
+  sum->handovers += l->handovers;
+}

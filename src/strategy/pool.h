@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool.h - inside the pool strategy. Shared by pool*.c and by nobody else.
+ *
+ * Slots. A slot is a place for one connection; pool.max_size bounds how many are not FREE.
+ *
+ *   FREE → CONNECTING → IDLE ⇄ IN_USE → REPAIRING → IDLE
+ *            |           | ⇅      |        |
+ *            |           | CHECKING        |
+ *            ↓           ↓   ↓    ↓        ↓
+ *           FREE        CLOSING → FREE
+ *
+ *   state        who owns the link                   leaves it
+ *   FREE         nobody                              a dial is wanted
+ *   CONNECTING   the reactor (task = dial)           slot_task_done
+ *   IDLE         nobody: under the lock              borrow, check, timer, close
+ *   IN_USE       the caller, or a lease between      pool_done, release, seizure
+ *                calls (busy = 0: nobody)
+ *   CHECKING     the reactor (task = PING)           slot_task_done
+ *   REPAIRING    the reactor (task = repair)         slot_task_done
+ *   CLOSING      the thread that leaves the pool     pool_leave
+ *
+ * `state` and all else here change only under the pool's lock. No system call, no callback and no
+ * dial happens under it: they are noted (closing, wakes, poke) and done by pool_leave, which
+ * every entry point ends with.
+ *
+ * Waiters are requests in one FIFO. A usable connection goes to the oldest of them before anything
+ * else; a slot that becomes FREE starts a dial for them (pool_pump). A dial belongs to the pool:
+ * its connection serves whoever is first by then.
+ *
+ * Invariants (I1 … I17 of the specification are listed in docs/design.md): the sum of the states
+ * that are not FREE never exceeds the largest pool.max_size in force when they were taken; a waiter
+ * sleeps only while there is a dial, a check, a repair, a connection in use or a timer that will
+ * come for it. */
+#ifndef PMX_STRATEGY_POOL_H
+#define PMX_STRATEGY_POOL_H
+#include "base/clock.h"
+#include "strategy/backoff.h"
+#include "strategy/strategy.h"
+
+enum slot_state {
+  SLOT_FREE,
+  SLOT_CONNECTING,
+  SLOT_IDLE,
+  SLOT_IN_USE,
+  SLOT_CHECKING,
+  SLOT_REPAIRING,
+  SLOT_CLOSING,
+  SLOT_STATES
+};
+
+/* Why a connection is closed: which counter it goes to. */
+enum close_reason {
+  CLOSE_IDLE,
+  CLOSE_LIFETIME,
+  CLOSE_STALE,
+  CLOSE_DIRTY,
+  CLOSE_ERROR,
+  CLOSE_RECLAIMED,
+  CLOSE_SURPLUS, /* pool.max_size, pool.max_idle, pmx_close: counted in `closed` only */
+};
+
+struct pool;
+
+struct slot {
+  struct link link;
+  struct pool *pool;
+  struct list node; /* free, idle or closing */
+  enum slot_state state;
+  int linked; /* link_init was done */
+  int fresh;  /* dialled just now, for a waiter who has not used it yet */
+  int leased; /* IN_USE for a lease */
+  int busy;   /* IN_USE and a call is inside */
+  int exempt; /* that call blocks at the server: no leak */
+  int told;   /* its leak was reported */
+  enum close_reason reason;
+  uint64_t ticket;    /* of the current use; a stale one is refused */
+  uint64_t reclaimed; /* the last ticket that was taken back from a lease */
+  int64_t idle_since, used_at, borrowed_at, expires_at;
+  int64_t quiet_since; /* of a lease: borrowed, or its last blocking command ended */
+  const char *command; /* of the current use, for people */
+  struct request *unattended; /* the current use, when the reactor is its caller; or NULL */
+  struct request task;
+  struct job job; /* starts the task on the reactor */
+  char repair[SESSION_REPAIR_MAX];
+};
+
+enum { WAKES_MAX = 8 };
+
+struct pool {
+  struct strategy base;
+  struct link_env *env;
+  struct lock lock;
+  struct config config; /* a copy of the values; its strings are the runtime's */
+  char name[300];
+  struct slot **slots;
+  size_t slot_count, slot_cap;
+  struct list free, idle; /* idle: oldest first */
+  unsigned count[SLOT_STATES];
+  struct list waiters, watchers; /* requests: COMMAND and LEASE; DRAIN and FILL */
+  unsigned waiting;
+  /* closing the pool */
+  int draining, aborted;
+  int64_t abort_at;
+  /* dialling */
+  struct backoff backoff;
+  int suspect; /* a check failed: the other idle connections may be as dead */
+  int spare;   /* one more is wanted, so that an expired one can go */
+  int64_t last_retired, wait_event_at;
+  struct ticker ticker;
+  /* noted under the lock, done by pool_leave */
+  struct list closing;
+  struct list finished; /* requests that ended and that nobody waits for */
+  struct parker *wakes[WAKES_MAX];
+  unsigned wake_count;
+  int poke; /* the reactor has something to do */
+  pmx_stats stats;
+};
+
+/* pool.c */
+struct slot *slot_of(struct link *);
+void pool_leave(struct pool *); /* does what was noted and drops the lock */
+
+/* pool_requests.c */
+pmx_reply *pool_submit(struct strategy *, struct request *);
+void pool_cancel(struct strategy *, struct request *, pmx_cause);
+void pool_done(struct request *);
+void pool_end(struct pool *, struct request *, pmx_reply *); /* off its queue, ended */
+void pool_assign(struct pool *, struct slot *, struct request *, int64_t now);
+
+/* pool_slots.c: all under the lock */
+void slot_set(struct slot *, enum slot_state);
+void slot_retire(struct slot *, enum close_reason); /* its socket may still be open */
+void slot_gone(struct slot *);                      /* closed: FREE */
+void pool_put(struct slot *, int64_t now); /* the end of a use, a check, a repair, a dial */
+struct slot *pool_take(struct pool *,
+                       int64_t now);        /* an idle one fit to be lent at once, or NULL */
+void pool_pump(struct pool *, int64_t now); /* waiters ← idle ones, checks, dials */
+int pool_take_expired(struct pool *, const struct slot *, int64_t now);
+unsigned pool_total(const struct pool *); /* slots that are not FREE */
+unsigned pool_live(const struct pool *);  /* of them, with a connection */
+int pool_surplus(const struct pool *);    /* more than pool.max_size: it was lowered */
+int64_t pool_kill_gap(const struct pool *);
+int pool_offline(const struct pool *); /* no connection at all */
+
+/* pool_tasks.c */
+void pool_dial_failed(struct pool *, pmx_cause, const char *text, int local, int64_t now);
+void slot_start(struct slot *, enum slot_state, int64_t deadline); /* dial, check or repair */
+void slot_init_task(struct slot *);
+int slot_has_task(enum slot_state); /* 1: the reactor owns the link, for its task */
+
+void pool_expire_queued(struct pool *, int64_t now, int64_t *next); /* those nobody waits for */
+
+/* pool_timers.c */
+int64_t pool_tick(struct ticker *, int64_t now);
+void pool_watch_clock(struct pool *, int64_t due); /* the ticker must run at `due` at the latest */
+int64_t pool_interval(const struct pool *);
+
+/* pool_report.c */
+pmx_reply *pool_explain_wait(struct pool *, const struct request *, pmx_cause, int64_t now);
+pmx_reply *pool_explain_closed(const struct pool *);
+pmx_reply *pool_explain_offline(struct pool *, pmx_cause, int64_t now);
+void pool_stats(struct strategy *, pmx_stats *);
+
+#endif

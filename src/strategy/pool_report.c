@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_report.c - what the pool says about itself: statistics, and failures that explain
+ * themselves. Under the pool's lock. */
+#include "base/text.h"
+#include "call/reply.h"
+#include "strategy/pool.h"
+
+static const struct slot *longest_use(const struct pool *p)
+{
+  const struct slot *longest = NULL;
+
+  for (size_t i = 0; i < p->slot_count; i++) {
+    const struct slot *slot = p->slots[i];
+    if (slot->state == SLOT_IN_USE && (!longest || slot->borrowed_at < longest->borrowed_at))
+      longest = slot;
+  }
+  return longest;
+}
+
+static void add_state(struct text *text, const struct pool *p, int64_t now)
+{
+  const struct slot *slot = longest_use(p);
+
+  text_add(text, "live %u, idle %u, in use %u, connecting %u, waiting %u, max %lld", pool_live(p),
+           p->count[SLOT_IDLE], p->count[SLOT_IN_USE], p->count[SLOT_CONNECTING], p->waiting,
+           (long long)p->config.pool_max_size);
+  if (slot) {
+    text_add(text, "; longest in use ");
+    text_add_ms(text, now - slot->borrowed_at);
+    text_add(text, " (%s%s)", slot->leased ? "lease, last command " : "",
+             slot->command ? slot->command : "none");
+  }
+  if (p->backoff.error_at) {
+    text_add(text, "; last connect error ");
+    text_add_ms(text, now - p->backoff.error_at);
+    text_add(text, " ago: %s", p->backoff.error);
+  }
+}
+
+pmx_reply *pool_explain_wait(struct pool *p, const struct request *req, pmx_cause cause,
+                             int64_t now)
+{
+  char buf[768];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "pool %s: ", p->name);
+  if (cause == PMX_CAUSE_QUEUE_FULL) {
+    text_add(&text, "%lld calls wait already (pool.max_waiters)",
+             (long long)p->config.pool_max_waiters);
+  } else {
+    text_add(&text, cause == PMX_CAUSE_CANCELED ? "cancelled after waiting " : "no connection in ");
+    text_add_ms(&text, now - req->queued_at);
+  }
+  text_add(&text, ": ");
+  add_state(&text, p, now);
+  return reply_failure_text(PMX_NOT_RUN, cause, buf);
+}
+
+pmx_reply *pool_explain_offline(struct pool *p, pmx_cause cause, int64_t now)
+{
+  char buf[768];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "pool %s: ", p->name);
+  backoff_explain(&p->backoff, &text, cause, now);
+  return reply_failure_text(PMX_NOT_RUN, cause, buf);
+}
+
+pmx_reply *pool_explain_closed(const struct pool *p)
+{
+  return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "pool %s: the client is closed", p->name);
+}
+
+void pool_stats(struct strategy *s, pmx_stats *ret)
+{
+  struct pool *p = container_of(s, struct pool, base);
+  pmx_stats pool;
+
+  lock_acquire(&p->lock);
+  pool = p->stats;
+  pool.live = pool_live(p);
+  pool.idle = p->count[SLOT_IDLE];
+  pool.in_use = p->count[SLOT_IN_USE];
+  pool.connecting = p->count[SLOT_CONNECTING];
+  pool.waiting = p->waiting;
+  pool.breaker_opens = p->backoff.opens;
+  lock_release(&p->lock);
+  pool.pushes = atomic_load_explicit(&p->env->pushes, memory_order_relaxed);
+  *ret = pool;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pool_requests.c - a request's way through the pool: submitted, queued, assigned, done, given up.
+ * Which connection it gets is pool_slots.c's business. */
+#include <stdio.h>
+#include "call/reply.h"
+#include "strategy/pool.h"
+
+static void note_wake(struct pool *p, struct parker *parker)
+{
+  if (!parker)
+    return;
+  if (p->wake_count == WAKES_MAX)
+    parker_wake(parker); /* rare: many connections came free in one go */
+  else
+    p->wakes[p->wake_count++] = parker;
+}
+
+/* Under the lock, so that its issuer, who may want to give it up just now, finds it either queued
+ * or ended. From the new state on it may be gone: only the parker is safe to touch. */
+void pool_end(struct pool *p, struct request *req, pmx_reply *reply)
+{
+  struct parker *parker = atomic_load(&req->parker);
+
+  if (request_state(req) == REQUEST_QUEUED && req->kind <= REQUEST_LEASE)
+    p->waiting--;
+  list_remove(&req->node);
+  req->reply = reply;
+  if (req->completed) {
+    request_set_state(req, REQUEST_ENDING);
+    list_push_back(&p->finished, &req->node);
+    return;
+  }
+  request_set_state(req, REQUEST_ENDED);
+  note_wake(p, parker);
+}
+
+void pool_assign(struct pool *p, struct slot *slot, struct request *req, int64_t now)
+{
+  int was_queued = request_state(req) == REQUEST_QUEUED;
+  struct parker *parker = atomic_load(&req->parker);
+
+  if (was_queued) {
+    p->waiting--;
+    list_remove(&req->node);
+  }
+  slot_set(slot, SLOT_IN_USE);
+  slot->leased = req->kind == REQUEST_LEASE;
+  slot->busy = 1;
+  slot->exempt = slot->told = 0;
+  slot->borrowed_at = slot->quiet_since = now;
+  slot->command = req->route.command;
+  req->ticket = ++slot->ticket;
+  p->stats.borrows++;
+  p->stats.handoffs += (uint64_t)was_queued;
+  atomic_store(&req->link, &slot->link);
+  request_set_state(req, REQUEST_ASSIGNED);
+  if (req->completed) {
+    slot->unattended = req;
+    reactor_post(p->env->reactor, &slot->job);
+    p->poke = 1;
+    return;
+  }
+  /* Its issuer may have it from here on, end it and be gone: only the parker is safe to touch. */
+  if (was_queued)
+    note_wake(p, parker);
+}
+
+/* ---- submit: NULL, or why it is not taken ---- */
+
+static pmx_reply *submit_pinned(struct pool *p, struct request *req)
+{
+  struct slot *slot = slot_of(req->pinned);
+
+  if (slot->ticket != req->ticket || slot->state != SLOT_IN_USE || !slot->leased)
+    return p->aborted ? pool_explain_closed(p)
+                      : reply_failure(PMX_NOT_RUN, PMX_CAUSE_LOST,
+                                      "the connection of this lease is gone: pmx_release() it and "
+                                      "take another");
+  if (slot->busy)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
+                              "another call is running on this lease: one thread at a time");
+  slot->busy = 1;
+  slot->exempt = (req->route.flags & ROUTE_BLOCKING) != 0;
+  slot->command = req->route.command;
+  atomic_store(&req->link, req->pinned);
+  request_set_state(req, REQUEST_ASSIGNED);
+  return NULL;
+}
+
+static void tell_waiting(struct pool *p, int64_t now)
+{
+  if (now < p->wait_event_at)
+    return;
+  p->wait_event_at = now + NS_PER_S;
+  notice_event(p->env->notices, PMX_EVENT_POOL_WAIT, PMX_CAUSE_NONE, 0, p->env->name,
+               "calls wait for a connection");
+}
+
+/* Its place by arrival: others whose connections were closed as well may have come back before
+ * it. */
+static struct list *place_of(struct pool *p, const struct request *req)
+{
+  struct list *after = &p->waiters;
+
+  while (after->next != &p->waiters &&
+         container_of(after->next, struct request, node)->queued_at < req->queued_at)
+    after = after->next;
+  return after;
+}
+
+/* 0, or -1: out of memory. */
+static int enqueue(struct pool *p, struct request *req, struct list *after)
+{
+  struct parker *parker = atomic_load(&req->parker);
+
+  if (!parker && !req->completed) {
+    parker = parker_get(p->env->parkers);
+    atomic_store(&req->parker, parker);
+    if (!parker)
+      return -1;
+  }
+  request_set_state(req, REQUEST_QUEUED);
+  list_insert(after, &req->node);
+  if (req->kind <= REQUEST_LEASE)
+    p->waiting++;
+  if (req->completed)
+    pool_watch_clock(p, req->queue_until);
+  return 0;
+}
+
+static pmx_reply *no_memory(void)
+{
+  return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+}
+
+/* Those who wait for a connection that may still be made do not count. */
+static unsigned waiters_allowed(const struct pool *p)
+{
+  unsigned max = (unsigned)p->config.pool_max_size, used = p->count[SLOT_IN_USE];
+
+  return (unsigned)p->config.pool_max_waiters + (max > used ? max - used : 0);
+}
+
+static pmx_reply *submit_waiting(struct pool *p, struct request *req, int64_t now)
+{
+  int full;
+
+  if (p->backoff.open && p->config.offline == OFFLINE_FAIL)
+    return pool_explain_offline(p, PMX_CAUSE_CIRCUIT_OPEN, now);
+  if (p->waiting >= waiters_allowed(p)) {
+    p->stats.queue_full++;
+    return pool_explain_wait(p, req, PMX_CAUSE_QUEUE_FULL, now);
+  }
+  p->stats.waits++;
+  req->queue_until = time_after(req->queued_at, p->config.pool_wait_timeout);
+  if (enqueue(p, req, p->waiters.prev) != 0)
+    return no_memory();
+  full = pool_total(p) >= (unsigned)p->config.pool_max_size;
+  pool_pump(p, now);
+  if (full && p->waiting) /* the request itself may be served, and gone */
+    tell_waiting(p, now);
+  return NULL;
+}
+
+static pmx_reply *submit_watcher(struct pool *p, struct request *req, int64_t now)
+{
+  req->queue_until = TIME_FOREVER;
+  if (enqueue(p, req, p->watchers.prev) != 0)
+    return no_memory();
+  pool_pump(p, now);
+  return NULL;
+}
+
+static pmx_reply *submit_at_once(struct pool *p, struct slot *slot, struct request *req,
+                                 int64_t now)
+{
+  pool_assign(p, slot, req, now);
+  if (p->count[SLOT_IDLE] < (unsigned)p->config.pool_min_idle)
+    pool_pump(p, now);
+  return NULL;
+}
+
+static pmx_reply *submit_locked(struct pool *p, struct request *req, int64_t now)
+{
+  struct slot *slot;
+
+  if (req->kind == REQUEST_DRAIN || req->kind == REQUEST_FILL)
+    return submit_watcher(p, req, now);
+  if (req->pinned)
+    return submit_pinned(p, req);
+  if (p->draining)
+    return pool_explain_closed(p);
+  if (!p->waiting && (slot = pool_take(p, now)))
+    return submit_at_once(p, slot, req, now);
+  return submit_waiting(p, req, now);
+}
+
+pmx_reply *pool_submit(struct strategy *s, struct request *req)
+{
+  struct pool *p = container_of(s, struct pool, base);
+  pmx_reply *failure;
+
+  req->done = pool_done;
+  lock_acquire(&p->lock);
+  failure = submit_locked(p, req, req->queued_at);
+  pool_leave(p);
+  return failure;
+}
+
+/* ---- the end of a request on a link. Thread: the link's owner ---- */
+
+/* Nothing was sent, the connection was found closed: not the request's fault. It keeps its place at
+ * the head of the queue and gets another connection. */
+static int is_stale(const struct pool *p, const struct request *req)
+{
+  return pmx_reply_status(req->reply) == PMX_NOT_RUN &&
+         pmx_reply_cause(req->reply) == PMX_CAUSE_LOST && !req->pinned && !p->draining;
+}
+
+static void drop(struct pool *p, struct slot *slot, const struct request *req, int64_t now)
+{
+  int never_sent = req->reply && pmx_reply_status(req->reply) == PMX_NOT_RUN;
+  pmx_cause cause = pmx_reply_cause(req->reply);
+
+  p->stats.discards++;
+  /* A server that takes logins and then hangs up is one that cannot be connected to. */
+  slot_retire(slot, never_sent ? CLOSE_STALE : CLOSE_ERROR);
+  if (never_sent && slot->fresh && !p->draining)
+    pool_dial_failed(p, cause == PMX_CAUSE_LOST ? PMX_CAUSE_CONNECT : cause,
+                     pmx_reply_error(req->reply), 0, now);
+}
+
+static void finish_use(struct pool *p, struct slot *slot, struct request *req, int64_t now)
+{
+  slot->busy = 0;
+  if (slot->exempt)
+    slot->quiet_since = now;
+  slot->exempt = 0;
+  slot->unattended = NULL;
+  if (link_dead(&slot->link)) {
+    drop(p, slot, req, now);
+    return;
+  }
+  slot->fresh = 0;
+  if (slot->leased && (req->pinned || !req->reply))
+    return; /* the lease goes on */
+  p->stats.returns++;
+  pool_put(slot, now);
+}
+
+static void requeue(struct pool *p, struct request *req, int64_t now)
+{
+  pmx_reply_free(req->reply);
+  req->reply = NULL;
+  req->sent = 0;
+  req->queue_until = time_after(now, p->config.pool_wait_timeout);
+  atomic_store(&req->link, NULL);
+  if (enqueue(p, req, place_of(p, req)) != 0)
+    pool_end(p, req, no_memory());
+  else if (req->completed)
+    pool_watch_clock(p, req->queue_until);
+  pool_pump(p, now);
+}
+
+void pool_done(struct request *req)
+{
+  struct slot *slot = slot_of(atomic_load(&req->link));
+  struct pool *p = slot->pool;
+  int64_t now = clock_ns();
+  int again;
+
+  lock_acquire(&p->lock);
+  finish_use(p, slot, req, now);
+  again = is_stale(p, req);
+  if (again)
+    requeue(p, req, now);
+  pool_leave(p);
+  if (!again)
+    request_publish(req);
+}
+
+/* ---- cancel ---- */
+
+static pmx_cause queue_cause(const struct pool *p, const struct request *req, int64_t now)
+{
+  if (pool_offline(p) && p->backoff.error_at)
+    return p->backoff.cause;
+  if (now >= req->deadline)
+    return PMX_CAUSE_TIMEOUT;
+  return p->count[SLOT_IN_USE] ? PMX_CAUSE_POOL_EXHAUSTED : PMX_CAUSE_CONNECT;
+}
+
+/* pool.wait_timeout is for busy pools: while a connection can still be made for it, and while the
+ * server is away, a request waits until its deadline. */
+static int may_grow(const struct pool *p)
+{
+  int coming = p->count[SLOT_CHECKING] || p->count[SLOT_REPAIRING];
+
+  if (p->config.offline == OFFLINE_FAIL && p->backoff.failures && !coming)
+    return 0;
+  return p->count[SLOT_IN_USE] < (unsigned)p->config.pool_max_size;
+}
+
+static void cancel_queued(struct pool *p, struct request *req, pmx_cause cause)
+{
+  int64_t now = clock_ns();
+
+  if (req->kind > REQUEST_LEASE) {
+    pool_end(p, req, reply_failure(PMX_NOT_RUN, cause, "pool %s: not done in time", p->name));
+    return;
+  }
+  if (cause == PMX_CAUSE_TIMEOUT) {
+    if (now < req->deadline && may_grow(p)) {
+      req->queue_until = TIME_FOREVER;
+      return;
+    }
+    cause = queue_cause(p, req, now);
+    p->stats.wait_timeouts++;
+  }
+  pool_end(p, req, pool_explain_wait(p, req, cause, now));
+}
+
+static void cancel_on_link(struct pool *p, struct request *req, pmx_cause cause)
+{
+  const char *format = "%s got no answer from %s in time";
+  char text[256];
+
+  if (req->sent == 0)
+    format = cause == PMX_CAUSE_CANCELED ? "%s was cancelled before it was sent to %s"
+                                         : "%s was not sent to %s: no time was left";
+  else if (cause == PMX_CAUSE_CANCELED)
+    format = "%s was cancelled while %s answered it";
+  snprintf(text, sizeof text, format, req->route.command, p->env->name);
+  link_abandon(atomic_load(&req->link), req, cause, text);
+}
+
+void pool_expire_queued(struct pool *p, int64_t now, int64_t *next)
+{
+  for (struct list *node = p->waiters.next, *after; node != &p->waiters; node = after) {
+    struct request *req = container_of(node, struct request, node);
+
+    after = node->next;
+    if (req->completed && now >= req->queue_until)
+      cancel_queued(p, req, PMX_CAUSE_TIMEOUT);
+    else if (req->completed && req->queue_until < *next)
+      *next = req->queue_until;
+  }
+}
+
+void pool_cancel(struct strategy *s, struct request *req, pmx_cause cause)
+{
+  struct pool *p = container_of(s, struct pool, base);
+  enum request_state state;
+
+  lock_acquire(&p->lock);
+  state = request_state(req);
+  if (state == REQUEST_QUEUED)
+    cancel_queued(p, req, cause);
+  pool_leave(p);
+  /* It was served just as its time in the queue ran out: it has its deadline yet. */
+  if (state == REQUEST_ASSIGNED && cause == PMX_CAUSE_TIMEOUT && clock_ns() < req->deadline)
+    return;
+  /* Its issuer is here, so nobody else can drive its link. */
+  if (state != REQUEST_QUEUED && state < REQUEST_ENDING)
+    cancel_on_link(p, req, cause);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* behaviour.c - see behaviour.h. */
+#include "behaviour.h"
+
+#include <check.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "harness/util.h"
+
+const char *const strategies[] = {"pool", "mux"};
+const int strategy_count = sizeof strategies / sizeof strategies[0];
+
+const struct way ways[] = {{"pool", false}, {"pool", true}, {"mux", false}, {"mux", true}};
+const int way_count = sizeof ways / sizeof ways[0];
+
+static const struct {
+  const char *strategy;
+  unsigned traits;
+} traits[] = {{"pool", LEASES | BORROWS}, {"mux", SHARES}};
+
+bool strategy_has(const char *strategy, enum trait trait)
+{
+  for (size_t i = 0; i < sizeof traits / sizeof traits[0]; i++) {
+    if (strcmp(traits[i].strategy, strategy) == 0)
+      return (traits[i].traits & trait) != 0;
+  }
+  ck_abort_msg("what has strategy=%s?", strategy);
+}
+
+const char *url_for(const struct way *way, const struct server *server)
+{
+  return server_url(server, way->unix_socket ? SERVER_UNIX : SERVER_TCP);
+}
+
+bool soak(void)
+{
+  return getenv("POOLMUX_SOAK") != NULL;
+}
+
+int64_t soak_ms(int64_t usual_ms)
+{
+  const char *text = getenv("POOLMUX_SOAK");
+  long seconds = text ? strtol(text, NULL, 10) : 0;
+
+  if (!text)
+    return usual_ms;
+  return seconds > 1 ? seconds * 1000 : 30 * 60 * 1000;
+}
+
+bool reads_resp3(void)
+{
+  int major = 0;
+
+  return sscanf(pmx_build_info(), "hiredis %d", &major) == 1 && major >= 1;
+}
+
+/* ---- clients ---- */
+
+pmx_options *options_for(const char *strategy)
+{
+  pmx_options *options = pmx_options_new();
+
+  ck_assert_ptr_nonnull(options);
+  ck_assert_int_eq(pmx_options_set(options, "strategy", strategy), PMX_OK);
+  return options;
+}
+
+pmx_client *open_client_with(const char *url, pmx_options *options)
+{
+  pmx_reply *err;
+  pmx_client *client = pmx_open(url, options, &err);
+
+  ck_assert_msg(client != NULL, "%s: %s", url, pmx_reply_error(err));
+  ck_assert_ptr_null(err);
+  pmx_options_free(options);
+  return client;
+}
+
+pmx_client *open_client(const char *strategy, const char *url, ...)
+{
+  pmx_options *options = options_for(strategy);
+  const char *name, *value;
+  va_list args;
+
+  va_start(args, url);
+  while ((name = va_arg(args, const char *))) {
+    value = va_arg(args, const char *);
+    ck_assert_msg(pmx_options_set(options, name, value) == PMX_OK, "%s",
+                  pmx_options_error(options));
+  }
+  va_end(args);
+  return open_client_with(url, options);
+}
+
+pmx_stats stats_of(const pmx_client *client)
+{
+  pmx_stats stats = PMX_STATS_INIT;
+
+  pmx_stats_get(client, &stats);
+  return stats;
+}
+
+void check_books(const pmx_client *client, uint64_t max)
+{
+  pmx_stats s = stats_of(client);
+
+  ck_assert_uint_eq(s.opened, s.closed + s.live);
+  ck_assert_uint_eq(s.borrows, s.returns + s.discards + s.in_use);
+  ck_assert_uint_le(s.idle + s.in_use, s.live);
+  if (max > 0)
+    ck_assert_uint_le(s.live + s.connecting, max);
+}
+
+void close_client(pmx_client *client)
+{
+  int ended = pmx_close(client, HANG_MS);
+  pmx_stats s = stats_of(client);
+
+  ck_assert_msg(ended == 1, "closing: in use %llu, waiting %llu, live %llu, connecting %llu",
+                (unsigned long long)s.in_use, (unsigned long long)s.waiting,
+                (unsigned long long)s.live, (unsigned long long)s.connecting);
+  check_books(client, 0);
+  ck_assert_uint_eq(s.live + s.connecting + s.waiting, 0);
+  pmx_unref(client);
+}
+
+struct wanted_stat {
+  const pmx_client *client;
+  size_t offset;
+  uint64_t value;
+};
+
+static bool stat_is(void *arg)
+{
+  const struct wanted_stat *w = arg;
+  pmx_stats stats = stats_of(w->client);
+  uint64_t value;
+
+  memcpy(&value, (const char *)&stats + w->offset, sizeof value);
+  return value == w->value;
+}
+
+bool stat_reaches(const pmx_client *client, size_t offset, uint64_t value, int64_t timeout_ms)
+{
+  struct wanted_stat w = {client, offset, value};
+
+  return wait_for(stat_is, &w, timeout_ms);
+}
+
+/* ---- calls ---- */
+
+pmx_call call_in(int64_t timeout_ms)
+{
+  return call_flags(0, timeout_ms);
+}
+
+pmx_call call_flags(uint64_t flags, int64_t timeout_ms)
+{
+  pmx_call call = PMX_CALL_INIT;
+
+  call.flags = flags;
+  call.timeout_ms = timeout_ms;
+  return call;
+}
+
+const char *value_of(const char *key, char buf[VALUE_SIZE])
+{
+  uint64_t hash = UINT64_C(14695981039346656037);
+
+  for (const char *c = key; *c; c++)
+    hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+  snprintf(buf, VALUE_SIZE, "%016llx:%.40s", (unsigned long long)hash, key);
+  return buf;
+}
+
+void check_value(pmx_reply *reply, const char *key)
+{
+  const char *text = pmx_reply_str(reply, NULL);
+  char wanted[VALUE_SIZE];
+
+  value_of(key, wanted);
+  ck_assert_msg(pmx_ok(reply), "GET %s: %s/%s: %s", key, pmx_status_str(pmx_reply_status(reply)),
+                pmx_cause_str(pmx_reply_cause(reply)), pmx_reply_error(reply));
+  ck_assert_msg(text && strcmp(text, wanted) == 0, "GET %s gave \"%s\", not \"%s\"", key,
+                text ? text : "(no text)", wanted);
+  pmx_reply_free(reply);
+}
+
+void check_is_ok(pmx_reply *reply)
+{
+  ck_assert_msg(pmx_ok(reply), "%s/%s: %s", pmx_status_str(pmx_reply_status(reply)),
+                pmx_cause_str(pmx_reply_cause(reply)), pmx_reply_error(reply));
+  pmx_reply_free(reply);
+}
+
+void check_int(pmx_reply *reply, int64_t expected)
+{
+  int ok = 0;
+  int64_t value = pmx_reply_int(reply, &ok);
+
+  ck_assert_msg(pmx_ok(reply) && ok, "no integer: %s/%s: %s",
+                pmx_status_str(pmx_reply_status(reply)), pmx_cause_str(pmx_reply_cause(reply)),
+                pmx_reply_error(reply));
+  ck_assert_int_eq(value, expected);
+  pmx_reply_free(reply);
+}
+
+void check_outcome(pmx_reply *reply, pmx_status status, pmx_cause cause, const char *file, int line)
+{
+  ck_assert_msg(pmx_reply_status(reply) == status && pmx_reply_cause(reply) == cause,
+                "%s:%d: %s/%s instead of %s/%s: %s", file, line,
+                pmx_status_str(pmx_reply_status(reply)), pmx_cause_str(pmx_reply_cause(reply)),
+                pmx_status_str(status), pmx_cause_str(cause), pmx_reply_error(reply));
+  pmx_reply_free(reply);
+}
+
+void get_value(pmx_client *client, const char *key)
+{
+  check_value(pmx_do(client, NULL, "GET", key, (char *)NULL), key);
+}
+
+void check_on_time(const char *what, int64_t limit_ms)
+{
+  int64_t over = pmx_now_ms() - limit_ms;
+
+  if (over > 0)
+    printf("%s: %lld ms over\n", what, (long long)over);
+  ck_assert_msg(over < HANG_MS, "%s: %lld ms over its time", what, (long long)over);
+}
+
+/* ---- the other side ---- */
+
+struct fake *fake_for(const struct way *way, fake_handler handler, void *ud)
+{
+  struct fake_options options = {.unix_socket = way->unix_socket, .handler = handler, .ud = ud};
+  struct fake *fake = fake_start(&options);
+
+  ck_assert_ptr_nonnull(fake);
+  return fake;
+}
+
+size_t fake_accepted(struct fake *fake)
+{
+  return fake_counts(fake).accepted;
+}
+
+void reply_value(struct fake_conn *conn, const char *key)
+{
+  char value[VALUE_SIZE];
+
+  fake_reply_text(conn, value_of(key, value));
+}
+
+int answer_values(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+{
+  (void)ud;
+  (void)len;
+  if (argc == 2 && strcasecmp(argv[0], "GET") == 0)
+    reply_value(conn, argv[1]);
+  else if (argc > 0 && strcasecmp(argv[0], "INCR") == 0)
+    fake_reply_int(conn, 1);
+  else
+    fake_reply_simple(conn, "OK");
+  return 0;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_sync.c - tests threads and the fork generation. */
+#include <check.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/park.h"
+#include "base/sync.h"
+
+/* For threads: Check's own assertions belong to the thread that runs the test. */
+static void must(int truth)
+{
+  if (!truth)
+    abort();
+}
+
+/* ---- threads ---- */
+
+static struct {
+  struct thread thread;
+  struct parker done;
+  sigset_t blocked;
+  char name[16];
+  int is_me;
+  _Atomic int finished;
+} seen;
+
+static void look_around(void *arg)
+{
+  must(arg == &seen);
+  pthread_sigmask(SIG_SETMASK, NULL, &seen.blocked);
+  pthread_getname_np(pthread_self(), seen.name, sizeof seen.name);
+  atomic_store(&seen.finished, 1);
+  parker_wake(&seen.done);
+}
+
+START_TEST(library_threads_block_signals_and_carry_their_name)
+{
+  sigset_t before, after;
+
+  parker_init(&seen.done);
+  pthread_sigmask(SIG_SETMASK, NULL, &before);
+  ck_assert_int_eq(thread_start(&seen.thread, "a name that is too long", look_around, &seen), 0);
+  ck_assert_int_eq(thread_is_me(&seen.thread), 0);
+  thread_join(&seen.thread);
+  pthread_sigmask(SIG_SETMASK, NULL, &after);
+  ck_assert_str_eq(seen.name, "a name that is ");
+  ck_assert_int_eq(sigismember(&seen.blocked, SIGALRM), 1);
+  ck_assert_int_eq(sigismember(&seen.blocked, SIGPIPE), 1);
+  ck_assert_int_eq(sigismember(&seen.blocked, SIGTERM), 1);
+  ck_assert_int_eq(sigismember(&before, SIGTERM), sigismember(&after, SIGTERM));
+  seen.thread.id = pthread_self();
+  ck_assert_int_eq(thread_is_me(&seen.thread), 1);
+}
+END_TEST
+
+START_TEST(a_detached_thread_runs)
+{
+  uint32_t ticket;
+
+  parker_init(&seen.done);
+  ck_assert_int_eq(thread_start_detached("detached", look_around, &seen), 0);
+  while (ticket = parker_ticket(&seen.done), !atomic_load(&seen.finished))
+    parker_park(&seen.done, ticket, TIME_FOREVER);
+}
+END_TEST
+
+START_TEST(a_thread_without_memory_is_an_error)
+{
+  mem_fail_at(1, 1);
+  ck_assert_int_eq(thread_start(&seen.thread, "x", look_around, &seen), ENOMEM);
+  ck_assert_int_eq(thread_start_detached("x", look_around, &seen), ENOMEM);
+  mem_fail_at(0, 0);
+}
+END_TEST
+
+START_TEST(thread_cancellation_is_off_until_it_is_restored)
+{
+  int outer = thread_cancel_disable(), inner = thread_cancel_disable(), now;
+
+  ck_assert_int_eq(outer, PTHREAD_CANCEL_ENABLE);
+  ck_assert_int_eq(inner, PTHREAD_CANCEL_DISABLE);
+  thread_cancel_restore(inner);
+  pthread_cancel(pthread_self());
+  pthread_testcancel(); /* would end the thread, and fail the test */
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &now);
+  ck_assert_int_eq(now, PTHREAD_CANCEL_DISABLE);
+}
+END_TEST
+
+START_TEST(the_processors_we_may_use_are_counted)
+{
+  cpu_set_t set, one;
+  size_t cpu = 0;
+
+  ck_assert_int_eq(sched_getaffinity(0, sizeof set, &set), 0);
+  ck_assert_uint_eq(cpu_count(), (unsigned)CPU_COUNT(&set));
+  while (!CPU_ISSET(cpu, &set))
+    cpu++;
+  CPU_ZERO(&one);
+  CPU_SET(cpu, &one);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+  ck_assert_uint_eq(cpu_count(), 1);
+}
+END_TEST
+
+/* ---- fork ---- */
+
+static int watched;
+
+static void watcher(void)
+{
+  watched++;
+}
+
+/* The exit status of a child that runs check(). */
+static int in_child(int (*check)(uint32_t), uint32_t parent_generation)
+{
+  int status = 0;
+  pid_t pid = fork();
+
+  ck_assert_int_ge(pid, 0);
+  if (pid == 0)
+    _exit(check(parent_generation));
+  ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+  ck_assert(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+static int grandchild_sees_two(uint32_t generation)
+{
+  return fork_generation() == generation + 2 && watched == 2 ? 0 : 1;
+}
+
+static int child_sees_one(uint32_t generation)
+{
+  if (fork_generation() != generation + 1 || watched != 1)
+    return 1;
+  return in_child(grandchild_sees_two, generation) == 0 ? 0 : 2;
+}
+
+START_TEST(each_fork_is_counted_and_watched_once)
+{
+  uint32_t before = fork_generation();
+
+  ck_assert_uint_ne(before, 0);
+  fork_watch(watcher);
+  fork_watch(watcher);
+  ck_assert_int_eq(in_child(child_sees_one, before), 0);
+  ck_assert_uint_eq(fork_generation(), before);
+  ck_assert_int_eq(watched, 0);
+}
+END_TEST
+
+int main(void)
+{
+  const TTest *const tests[] = {
+      library_threads_block_signals_and_carry_their_name,
+      a_detached_thread_runs,
+      a_thread_without_memory_is_an_error,
+      thread_cancellation_is_off_until_it_is_restored,
+      the_processors_we_may_use_are_counted,
+      each_fork_is_counted_and_watched_once,
+  };
+  Suite *suite = suite_create("sync");
+  TCase *tc = tcase_create("sync");
+  SRunner *runner = srunner_create(suite);
+  int failed;
+
+  tcase_set_timeout(tc, 60);
+  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+    tcase_add_test(tc, tests[i]);
+  suite_add_tcase(suite, tc);
+  srunner_run_all(runner, CK_NORMAL);
+  failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fake.c - the fake server's life, its event loop, and what a test can ask it. Knows neither
+ * scripts nor RESP: those are fake_conn.c and fake_reply.c. */
+#include "fake_impl.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static void lock(struct fake *f)
+{
+  pthread_mutex_lock(&f->mutex);
+}
+
+static void unlock(struct fake *f)
+{
+  pthread_mutex_unlock(&f->mutex);
+}
+
+void *fake_grow(void *array, size_t len, size_t *cap)
+{
+  if (len < *cap)
+    return array;
+  *cap = *cap ? *cap * 2 : 16;
+  array = realloc(array, *cap * sizeof(void *));
+  if (!array)
+    harness_die("out of memory");
+  return array;
+}
+
+void fake_wake(struct fake *f)
+{
+  uint64_t one = 1;
+
+  if (write(f->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+    harness_die("eventfd: %s", strerror(errno));
+}
+
+/* ---- the loop ---- */
+
+enum { SLOT_WAKE, SLOT_LISTENER, SLOT_CONNS };
+
+static short conn_events(const struct fake_conn *c)
+{
+  short events = 0;
+
+  if (!c->stalled && !c->input_ended)
+    events |= POLLIN;
+  if (c->output_blocked)
+    events |= POLLOUT;
+  return events;
+}
+
+/* Returns how many descriptors there are: poll() takes no more than a process may have open, which
+ * is less than the connections of a long test. */
+static size_t fill_poll(const struct fake *f, struct pollfd *p, int64_t *ret_due)
+{
+  size_t n = SLOT_CONNS;
+
+  *ret_due = INT64_MAX;
+  p[SLOT_WAKE] = (struct pollfd){.fd = f->wake_fd, .events = POLLIN};
+  p[SLOT_LISTENER] =
+      (struct pollfd){.fd = f->listener.open ? f->listener.fd : -1, .events = POLLIN};
+  for (size_t i = 0; i < f->conn_len; i++) {
+    struct fake_conn *c = f->conns[i];
+    short events = c->fd >= 0 && !c->silent ? conn_events(c) : 0;
+    int64_t due = c->fd >= 0 ? fake_queue_due_us(c) : INT64_MAX;
+
+    /* A descriptor without events would still report a hang-up, again and again. */
+    c->polled = events ? n : 0;
+    if (events)
+      p[n++] = (struct pollfd){.fd = c->fd, .events = events};
+    if (due < *ret_due)
+      *ret_due = due;
+  }
+  return n;
+}
+
+static int timeout_until(int64_t due_us)
+{
+  int64_t left;
+
+  if (due_us == INT64_MAX)
+    return -1;
+  left = due_us - now_us();
+  return left <= 0 ? 0 : (int)((left + 999) / 1000);
+}
+
+static void accept_all(struct fake *f)
+{
+  int fd;
+
+  while (f->listener.open && (fd = listener_accept(&f->listener)) >= 0)
+    fake_conn_opened(f, fd);
+}
+
+static void serve(struct fake *f, const struct pollfd *p, size_t conns)
+{
+  uint64_t count;
+
+  if (p[SLOT_WAKE].revents && read(f->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+    harness_die("eventfd: %s", strerror(errno));
+  for (size_t i = 0; i < conns; i++) {
+    struct fake_conn *c = f->conns[i];
+
+    if (c->fd >= 0 && c->polled && (p[c->polled].revents & (POLLIN | POLLHUP | POLLERR)) &&
+        !c->stalled)
+      fake_conn_readable(c);
+  }
+  accept_all(f);
+  for (size_t i = 0; i < f->conn_len; i++)
+    if (f->conns[i]->fd >= 0)
+      fake_conn_pump(f->conns[i]);
+  pthread_cond_broadcast(&f->changed);
+}
+
+static void *loop(void *arg)
+{
+  struct fake *f = arg;
+  struct pollfd *p = NULL;
+
+  lock(f);
+  while (!f->stopping) {
+    size_t conns = f->conn_len, n;
+    int64_t due;
+
+    p = realloc(p, (SLOT_CONNS + conns) * sizeof(*p));
+    if (!p)
+      harness_die("out of memory");
+    n = fill_poll(f, p, &due);
+    unlock(f);
+    if (poll(p, n, timeout_until(due)) < 0 && errno != EINTR)
+      harness_die("poll: %s", strerror(errno));
+    lock(f);
+    serve(f, p, conns);
+  }
+  unlock(f);
+  free(p);
+  return NULL;
+}
+
+/* ---- life ---- */
+
+static void init_sync(struct fake *f)
+{
+  pthread_mutexattr_t mutex;
+  pthread_condattr_t cond;
+
+  pthread_mutexattr_init(&mutex);
+  pthread_mutexattr_settype(&mutex, PTHREAD_MUTEX_RECURSIVE);
+  pthread_mutex_init(&f->mutex, &mutex);
+  pthread_mutexattr_destroy(&mutex);
+  pthread_condattr_init(&cond);
+  pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
+  pthread_cond_init(&f->changed, &cond);
+  pthread_condattr_destroy(&cond);
+}
+
+struct fake *fake_start(const struct fake_options *options)
+{
+  struct fake *f = harness_alloc(sizeof(*f));
+  char path[TEMP_DIR_SIZE + 16];
+  int err;
+
+  if (options)
+    f->options = *options;
+  init_sync(f);
+  f->started_us = now_us();
+  if (f->options.unix_socket) {
+    temp_dir_make(f->dir);
+    snprintf(path, sizeof(path), "%s/fake.sock", f->dir);
+    listener_open_unix(&f->listener, path);
+  } else {
+    listener_open_tcp(&f->listener);
+  }
+  sock_url(&f->listener.at, f->url);
+  f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (f->wake_fd < 0)
+    harness_die("eventfd: %s", strerror(errno));
+  err = pthread_create(&f->thread, NULL, loop, f);
+  if (err)
+    harness_die("fake_start: %s", strerror(err));
+  return f;
+}
+
+static void free_log(struct fake *f)
+{
+  for (size_t i = 0; i < f->log_len; i++) {
+    struct wire_command c = {f->log[i]->argc, f->log[i]->argv, f->log[i]->len};
+
+    wire_command_free(&c);
+    free(f->log[i]);
+  }
+  free(f->log);
+}
+
+bool fake_stop(struct fake *f)
+{
+  bool ok;
+
+  lock(f);
+  f->stopping = true;
+  unlock(f);
+  fake_wake(f);
+  pthread_join(f->thread, NULL);
+  ok = f->failure[0] == '\0';
+  if (!ok)
+    fprintf(stderr, "fake server: %s\n", f->failure);
+  for (size_t i = 0; i < f->conn_len; i++)
+    fake_conn_free(f->conns[i]);
+  free(f->conns);
+  free_log(f);
+  listener_close(&f->listener);
+  close(f->wake_fd);
+  if (f->dir[0])
+    temp_dir_remove(f->dir);
+  pthread_cond_destroy(&f->changed);
+  pthread_mutex_destroy(&f->mutex);
+  free(f);
+  return ok;
+}
+
+const char *fake_url(const struct fake *f)
+{
+  return f->url;
+}
+
+uint16_t fake_port(const struct fake *f)
+{
+  return f->dir[0] ? 0 : ntohs(f->listener.at.u.tcp.sin_port);
+}
+
+void fake_listen(struct fake *f, bool on)
+{
+  lock(f);
+  fake_wake(f); /* a socket that is polled is not closed before poll() returns */
+  if (on)
+    listener_resume(&f->listener);
+  else
+    listener_refuse(&f->listener);
+  unlock(f);
+  fake_wake(f);
+}
+
+void fake_accept_mode(struct fake *f, enum fake_accept mode)
+{
+  lock(f);
+  f->options.accept = mode;
+  unlock(f);
+}
+
+/* ---- what was seen ---- */
+
+struct fake_conn *fake_conn_at(struct fake *f, size_t i)
+{
+  struct fake_conn *c;
+
+  lock(f);
+  c = i < f->conn_len ? f->conns[i] : NULL;
+  unlock(f);
+  return c;
+}
+
+struct fake_counts fake_counts(struct fake *f)
+{
+  struct fake_counts counts;
+
+  lock(f);
+  counts = f->counts;
+  unlock(f);
+  return counts;
+}
+
+const struct fake_command *fake_command(struct fake *f, size_t i)
+{
+  const struct fake_command *c;
+
+  lock(f);
+  c = i < f->log_len ? f->log[i] : NULL;
+  unlock(f);
+  return c;
+}
+
+size_t fake_seen(struct fake *f, const char *name)
+{
+  size_t n = 0;
+
+  lock(f);
+  for (size_t i = 0; i < f->log_len; i++)
+    if (!name || wire_arg_is(f->log[i]->argv[0], f->log[i]->len[0], name))
+      n++;
+  unlock(f);
+  return n;
+}
+
+char *fake_log(struct fake *f)
+{
+  struct wire_buf out = {0};
+
+  lock(f);
+  for (size_t i = 0; i < f->log_len; i++) {
+    const struct fake_command *c = f->log[i];
+    char head[64];
+    int64_t us = c->at_us - f->started_us;
+    int len = snprintf(head, sizeof(head), "%zu %lld.%03d", c->conn, (long long)(us / 1000),
+                       (int)(us % 1000));
+
+    wire_buf_add(&out, head, (size_t)len);
+    for (int a = 0; a < c->argc; a++) {
+      wire_buf_add(&out, " ", 1);
+      wire_buf_add(&out, c->argv[a], c->len[a]);
+    }
+    wire_buf_add(&out, "\n", 1);
+  }
+  unlock(f);
+  wire_buf_add(&out, "", 1);
+  return out.data;
+}
+
+const char *fake_failure(struct fake *f)
+{
+  bool failed;
+
+  lock(f);
+  failed = f->failure[0] != '\0'; /* written once */
+  unlock(f);
+  return failed ? f->failure : NULL;
+}
+
+/* ---- waiting ---- */
+
+struct wish {
+  bool (*holds)(struct fake *, const struct wish *);
+  const char *name;
+  size_t n;
+};
+
+static bool wait_changed(struct fake *f, const struct wish *wish, int timeout_ms)
+{
+  int64_t end = now_us() + (int64_t)timeout_ms * 1000;
+  struct timespec ts = {.tv_sec = (time_t)(end / 1000000), .tv_nsec = (long)(end % 1000000) * 1000};
+  int err = 0;
+  bool holds;
+
+  lock(f);
+  holds = wish->holds(f, wish);
+  while (!holds && err != ETIMEDOUT) {
+    err = pthread_cond_timedwait(&f->changed, &f->mutex, &ts);
+    holds = wish->holds(f, wish);
+  }
+  unlock(f);
+  return holds;
+}
+
+static bool accepted_holds(struct fake *f, const struct wish *wish)
+{
+  return f->counts.accepted >= wish->n;
+}
+
+bool fake_wait_accepted(struct fake *f, size_t n, int timeout_ms)
+{
+  return wait_changed(f, &(struct wish){.holds = accepted_holds, .n = n}, timeout_ms);
+}
+
+static bool open_holds(struct fake *f, const struct wish *wish)
+{
+  return f->counts.open == wish->n;
+}
+
+bool fake_wait_open(struct fake *f, size_t n, int timeout_ms)
+{
+  return wait_changed(f, &(struct wish){.holds = open_holds, .n = n}, timeout_ms);
+}
+
+static bool seen_holds(struct fake *f, const struct wish *wish)
+{
+  return fake_seen(f, wish->name) >= wish->n;
+}
+
+bool fake_wait_seen(struct fake *f, const char *name, size_t n, int timeout_ms)
+{
+  return wait_changed(f, &(struct wish){.holds = seen_holds, .name = name, .n = n}, timeout_ms);
+}
+
+static bool done_holds(struct fake *f, const struct wish *wish)
+{
+  return wish->n < f->conn_len && !f->conns[wish->n]->step;
+}
+
+bool fake_wait_done(struct fake *f, size_t conn, int timeout_ms)
+{
+  return wait_changed(f, &(struct wish){.holds = done_holds, .n = conn}, timeout_ms);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* raw.h - the simplest blocking client there can be, to try servers, fakes and proxies with. It
+ * retries, guesses and hides nothing. Knows nothing of the library. */
+#ifndef HARNESS_RAW_H
+#define HARNESS_RAW_H
+#include <stdarg.h>
+
+#include "sock.h"
+#include "wire.h"
+
+struct raw {
+  int fd;
+  struct wire_buf in; /* read and not yet taken */
+};
+
+enum raw_state { RAW_OPEN, RAW_ENDED, RAW_RESET };
+
+struct raw *raw_open(const char *url); /* redis://127.0.0.1:PORT, unix:///PATH; NULL and errno */
+struct raw *raw_open_at(const struct sock_address *, int timeout_ms);
+void raw_close(struct raw *);                               /* frees it; NULL is ignored */
+bool raw_send(struct raw *, const void *bytes, size_t len); /* all of it, or false */
+/* C strings, then NULL; sends and does not read. */
+bool raw_command(struct raw *, const char *arg0, ...) __attribute__((sentinel));
+/* The next reply as text (see wire_flatten; free it), or NULL: none in time, or the end. */
+char *raw_reply(struct raw *, int timeout_ms);
+/* raw_command and raw_reply with a bound of 10 s. */
+char *raw_ask(struct raw *, const char *arg0, ...) __attribute__((sentinel));
+/* Reads until there are n bytes not yet taken, the end, or the time is up: how many there are. */
+size_t raw_fill(struct raw *, size_t n, int timeout_ms);
+/* What the other side did: waits for the end of the stream at most timeout_ms, keeps the bytes. */
+enum raw_state raw_wait_end(struct raw *, int timeout_ms);
+
+#endif

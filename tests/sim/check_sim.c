@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_sim.c - runs seeds, in child processes, so that a crash is a failed seed too; then every
+ * mutant, which must fail. Usage:
+ *   check_sim [--seed N [--trace] | --seeds A-B] [--strategy pool|mux] [--mutant K] */
+#include <poolmux/poolmux.h>
+#include "route/classify.h"
+#include "route/shapes.h"
+#include "sim/doors.h"
+#include "sim/sim.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SEEDS_IN_CHECK = 3000, SEEDS_PER_MUTANT = 20000, SECONDS_PER_SEED = 20 };
+
+static const char *name_of(int strategy)
+{
+  return strategy == PMX_STRATEGY_POOL ? "pool" : strategy == PMX_STRATEGY_MUX ? "mux" : "any";
+}
+
+static uint64_t *at_seed; /* shared with the parent */
+
+static void run_seed(uint64_t seed)
+{
+  *at_seed = seed;
+  alarm(SECONDS_PER_SEED);
+  schedule_run(seed, scenario_main, NULL, rest_check);
+  oracle_check();
+  if (doors_allocations() != 0)
+    fail("%ld allocations are left", doors_allocations());
+  oracle_reset();
+  network_reset();
+  doors_reset();
+}
+
+/* What the library finds out once in a process, it does now: no seed depends on the one before. */
+static void warm_up(void)
+{
+  for (size_t i = 0; i < command_count(); i++) {
+    struct route route;
+
+    classify(1, (const char *const[]){command_at(i)->name}, NULL, &route);
+    shape_of(command_at(i));
+  }
+}
+
+static void run_seeds(uint64_t from, uint64_t to)
+{
+  warm_up();
+  for (uint64_t seed = from; seed <= to; seed++)
+    run_seed(seed);
+}
+
+static double seconds(void)
+{
+  struct timespec t;
+
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* 1: all seeds passed. `quiet`: a failure is what we hope for. */
+static int run_child(uint64_t from, uint64_t to, int quiet)
+{
+  int status;
+  pid_t pid;
+
+  fflush(stdout);
+  pid = fork();
+  if (pid == 0) {
+    if (quiet && (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)))
+      _exit(1);
+    run_seeds(from, to);
+    exit(0); /* not _exit(): a sanitizer may have something to say */
+  }
+  if (pid < 0 || waitpid(pid, &status, 0) != pid) {
+    perror("check_sim");
+    return 0;
+  }
+  if (WIFSIGNALED(status) && !quiet)
+    printf("FAILED seed %llu: signal %d\n  replay: tests/sim/check_sim --seed %llu --strategy %s "
+           "--trace\n",
+           (unsigned long long)*at_seed, WTERMSIG(status), (unsigned long long)*at_seed,
+           name_of(sim_strategy));
+  if (WIFEXITED(status) && WEXITSTATUS(status) > 1 && !quiet)
+    printf("FAILED: status %d after seed %llu\n", WEXITSTATUS(status),
+           (unsigned long long)*at_seed);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static int run_range(uint64_t from, uint64_t to)
+{
+  double begun = seconds();
+  int ok = run_child(from, to, 0);
+
+  if (ok)
+    printf("sim: %s: seeds %llu-%llu passed, %.0f seeds/s\n", name_of(sim_strategy),
+           (unsigned long long)from, (unsigned long long)to,
+           (double)(to - from + 1) / (seconds() - begun));
+  return ok;
+}
+
+/* A lane has no state that DISCARD could leave behind. */
+static int applies(enum mutant which)
+{
+  return which != MUTANT_NO_DISCARD || sim_strategy != PMX_STRATEGY_MUX;
+}
+
+static int run_mutants(void)
+{
+  int survivors = 0;
+
+  for (mutant = MUTANT_NONE + 1; mutant < MUTANTS; mutant++) {
+    if (!applies(mutant))
+      continue;
+    if (run_child(1, SEEDS_PER_MUTANT, 1)) {
+      printf("sim: %s: mutant %d was not found in %d seeds\n", name_of(sim_strategy), (int)mutant,
+             SEEDS_PER_MUTANT);
+      survivors++;
+    } else {
+      printf("sim: %s: mutant %d found at seed %llu\n", name_of(sim_strategy), (int)mutant,
+             (unsigned long long)*at_seed);
+    }
+  }
+  mutant = MUTANT_NONE;
+  return survivors == 0;
+}
+
+static int run_check(void)
+{
+  static const int strategies[] = {PMX_STRATEGY_POOL, PMX_STRATEGY_MUX};
+  int ok = 1;
+
+  for (size_t i = 0; i < sizeof strategies / sizeof strategies[0]; i++) {
+    sim_strategy = strategies[i];
+    ok &= run_range(1, SEEDS_IN_CHECK);
+    ok &= run_mutants();
+  }
+  return ok;
+}
+
+static int strategy_of(const char *name)
+{
+  return strcmp(name, "mux") == 0    ? PMX_STRATEGY_MUX
+         : strcmp(name, "pool") == 0 ? PMX_STRATEGY_POOL
+                                     : 0; /* each seed draws one */
+}
+
+int main(int argc, char **argv)
+{
+  unsigned long long from = 0, to = 0;
+  int ok;
+
+  at_seed = mmap(NULL, sizeof *at_seed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  for (int i = 1; i < argc; i++) {
+    if (strcmp(argv[i], "--trace") == 0)
+      tracing = 1;
+    else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
+      from = to = strtoull(argv[++i], NULL, 10);
+    else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
+      sscanf(argv[++i], "%llu-%llu", &from, &to);
+    else if (strcmp(argv[i], "--strategy") == 0 && i + 1 < argc)
+      sim_strategy = strategy_of(argv[++i]);
+    else if (strcmp(argv[i], "--mutant") == 0 && i + 1 < argc)
+      mutant = (enum mutant)atoi(argv[++i]);
+    else
+      return 2;
+  }
+  ok = to ? run_range(from, to) : run_check();
+  return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

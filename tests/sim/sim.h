@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* sim.h - the deterministic simulator: threads are coroutines, time is virtual, the network and the
+ * server are models, and one seed decides everything that is open. See README.md.
+ *
+ * One seed at a time; nothing here is thread-safe, because there is one real thread. */
+#ifndef PMX_SIM_H
+#define PMX_SIM_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIM_MS INT64_C(1000000)
+#define SIM_S INT64_C(1000000000)
+#define SIM_FOREVER INT64_MAX
+
+/* ---- choice.c, events.c, schedule.c: choices, events, time, coroutines ---- */
+
+struct task;
+
+void choose_seed(uint64_t);
+uint64_t choose(uint64_t bound); /* 0 … bound-1; 0 for bound 0 */
+int chance(unsigned per_mille);
+int64_t between(int64_t low, int64_t high); /* both included */
+int64_t sim_now(void);                      /* virtual ns; does not advance by asking */
+int64_t sim_clock(void);                    /* the same for the library: asking may take time */
+int64_t sim_frozen(void); /* how long coroutines stood still in the middle of something, all told */
+int64_t sim_frozen_last(void); /* when one did */
+int sim_is_frozen(void);       /* one does */
+
+/* A coroutine; it begins to run some time later. NULL: no room. */
+struct task *task_start(const char *name, void (*run)(void *), void *arg);
+struct task *task_self(void);
+unsigned long task_number(const struct task *); /* from 1 */
+struct task *task_numbered(unsigned long);
+void task_detach(struct task *);
+int task_ended(const struct task *);
+const char *task_name(void); /* of the current one; NULL: none */
+int *task_locks(void);       /* how many locks the current one holds */
+/* A scheduling point: another coroutine, or a due event, may run now. */
+void point(void);
+void sim_atomic_point(void); /* the same, before an atomic load or store */
+/* Sleeps until ready(arg) or the deadline. 1 = ready, 0 = time is up. */
+int block(const char *what, int (*ready)(void *), void *arg, int64_t deadline);
+void sleep_until(int64_t when);
+void freeze(int64_t how_long); /* whatever it was doing: nobody may count on it meanwhile */
+void changed(void);            /* something that ready() functions look at has changed */
+/* Calls run(arg) at that time, between two coroutines' steps. Frees arg afterwards when it says so.
+ */
+void at(int64_t when, void (*run)(void *), void *arg, int frees);
+int64_t event_time(void); /* of the next one; SIM_FOREVER: none */
+void event_run(void);
+void events_drop(void);
+
+/* Runs `main` as the first coroutine until all have ended. at_rest() is called whenever nobody can
+ * run and time is about to pass, unless a coroutine stands still: what is due then is nobody's. */
+void schedule_run(uint64_t seed, void (*main)(void *), void *arg, void (*at_rest)(void));
+void tasks_tell(void); /* prints what each one does */
+
+/* ---- tell.c. Failing: prints seed and reason, ends the process with status 1 ---- */
+void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+extern int tracing;
+extern uint64_t sim_seed;
+extern int sim_strategy; /* a pmx_strategy that all seeds have; 0: each draws one */
+
+/* ---- mutants: mistakes in the doors that the oracle must find ---- */
+enum mutant {
+  MUTANT_NONE,
+  MUTANT_LOST_WAKE,    /* parker_wake does nothing */
+  MUTANT_LOST_KICK,    /* transport_kick does nothing */
+  MUTANT_LOST_POKE,    /* poller_wake does nothing */
+  MUTANT_OPEN_LOCK,    /* a lock that somebody holds is given to another */
+  MUTANT_SECOND_REPLY, /* received bytes come once more, later */
+  MUTANT_CROSSED,      /* a reply arrives on another connection */
+  MUTANT_SENT_LESS,    /* bytes were sent, but fewer are reported */
+  MUTANT_SENT_MORE,    /* fewer bytes were sent than are reported */
+  MUTANT_LATE_CLOCK,   /* the poller waits 5 ms longer than its deadline */
+  MUTANT_LATE_WAIT,    /* waiting takes 5 ms longer than its deadline */
+  MUTANT_KEPT_OPEN,    /* a closed descriptor stays open */
+  MUTANT_NO_DISCARD,   /* the server says OK to DISCARD and UNWATCH, and does nothing */
+  MUTANT_RUN_TWICE,    /* the server runs an INCR twice */
+  MUTANT_SWAPPED,      /* two replies change places */
+  MUTANT_NO_ROOM,      /* poll() does not tell that there is room to write again */
+  MUTANT_UNWATCHED,    /* the poller watches nothing, and says it does */
+  MUTANTS
+};
+extern enum mutant mutant;
+int mutates(enum mutant); /* now and then, when it is switched on */
+
+/* ---- network.c: connections and their faults ---- */
+
+struct stream; /* one connection, both ends */
+
+struct faults {
+  int on; /* off: the network and the server are well; what stands below the line stays */
+  unsigned refuse, hang;             /* connects, per mille */
+  unsigned rogue;                    /* servers that do not want us, per mille of connections */
+  unsigned reset, silent, slow, cut; /* each command */
+  unsigned readonly;                 /* commands answered so */
+  unsigned stray;                    /* idle connections on which the server speaks, at each rest */
+  unsigned protest;                  /* large commands answered before their end */
+  unsigned idle_reset;               /* each reply: the connection dies some time after … */
+  unsigned at_once;                  /* … or right behind it, per mille of these … */
+  int punctual;                      /* … or just when calls begin, see next_beat */
+  unsigned jam;                      /* sends of several calls: nothing is taken, and it dies */
+  unsigned restart;                  /* the server is away now and then: per mille of commands */
+  unsigned shortage;                 /* descriptors and threads that cannot be had, per mille */
+  unsigned name;                     /* lookups that fail or hang, per mille */
+  int64_t latency, slowness;         /* longest of one way; of a slow command */
+  int slices;                        /* bytes come in small pieces */
+  /* ---- */
+  unsigned instant; /* what arrives without any latency, per mille */
+  size_t window;    /* how many bytes the kernel takes that the server has not read */
+  size_t
+      backlog; /* the server does not read on with so many bytes of its replies unread; 0: does */
+};
+extern struct faults faults;
+extern unsigned streams_allowed; /* at the same time */
+
+void network_reset(void);
+void network_heal(void); /* faults off; what hangs, dies */
+void network_down(int64_t how_long, int loading);
+void network_end_all(int reset); /* the server ends all connections */
+int network_is_choked(void);     /* what the library gave up may yet leave, or might have */
+
+struct stream *stream_connect(int *err); /* NULL: at once, with errno */
+int stream_connected(struct stream *);   /* 0, EINPROGRESS or errno */
+int stream_readable(const struct stream *);
+int stream_writable(const struct stream *);
+/* As transport_send and transport_recv; *err = errno */
+long stream_send(struct stream *, const void *, size_t, int *err);
+long stream_recv(struct stream *, void *, size_t, int peek, int *err);
+void stream_close(struct stream *);
+unsigned stream_id(const struct stream *);
+void stream_unwatchable(struct stream *); /* the system had no room to watch it */
+
+/* for server.c */
+struct session *stream_session(struct stream *);
+void stream_answer(struct stream *, const char *bytes, size_t len, int64_t not_before);
+void stream_reply_ends(struct stream *); /* what was answered was one whole reply */
+void stream_finish(struct stream *, int reset, int64_t when); /* FIN or RST from the server */
+void stream_silence(struct stream *);
+void stream_retires(struct stream *); /* the server says so */
+int stream_finished(const struct stream *);
+
+/* ---- server.c: what the server does with the bytes ---- */
+struct session *server_accept(struct stream *);
+void server_free(struct session *);
+int64_t server_busy_until(const struct session *);
+void server_receive(struct session *, const char *, size_t);
+void server_reset(int64_t base_db, int shared);
+extern int64_t server_loading_until;
+
+/* ---- oracle.c: what becomes of each call, by its number, which is in the key of what it sends.
+ * Whoever asks for a number is its issuer. ---- */
+void oracle_reset(void);
+unsigned oracle_new_call(void);
+unsigned oracle_call_of(const char *key);
+unsigned long oracle_issuer(unsigned call);         /* task_number() */
+void oracle_sent(const char *key, struct stream *); /* the kernel has taken its bytes */
+void oracle_refused(const char *key);               /* the server did not run it */
+void oracle_executed(const char *key);              /* it did */
+unsigned oracle_runs(unsigned call);
+int oracle_may_be_late(unsigned call); /* it was, or may have been, sent before */
+struct verdict {
+  unsigned call;
+  int may_repeat;                         /* it only reads, or PMX_CALL_RETRY_SAFE */
+  int acknowledged, excluded;             /* OK; NOT_RUN or safe to retry */
+  int unsent;                             /* NOT_RUN: no byte may have left */
+  enum { KNOWN, LOST, GIVEN_UP } unknown; /* UNKNOWN: one must have */
+};
+void oracle_judge(const struct verdict *); /* and once more at the end of the seed */
+void oracle_check(void);
+/* Somebody sleeps until it ends, will be called back, asks for it later, or nobody ever does. */
+enum waiting_how { SLEEPS, CALLED_BACK, ASKED_LATER, FORGOTTEN };
+/* A call that has begun and not ended; see rest.c. */
+struct waiting {
+  unsigned call;
+  int lane; /* LANE_NONE: none */
+  size_t size;
+  int64_t until;             /* SIM_FOREVER: it waits for ever */
+  const int64_t *fired_at;   /* its token was; NULL: no token */
+  int how;                   /* enum waiting_how */
+  int unattended;            /* begun by a thread that did not wait */
+  uint64_t rest;             /* rest_number when it began */
+  const struct stream *gone; /* had ended when it began, and was to be looked at before its use */
+};
+enum { LANE_NONE = -1 };
+void oracle_waits(const struct waiting *);
+void oracle_waits_so(unsigned call, int how); /* from now on */
+void oracle_waits_no_more(unsigned call);
+const struct waiting *oracle_waiting(size_t i);          /* NULL: no more */
+const struct waiting *oracle_waiting_for(unsigned call); /* NULL: it does not */
+int oracle_has_forgotten(void);                          /* calls that live on */
+void oracle_answered(unsigned call);                     /* its reply was read */
+struct stream *oracle_sent_on(unsigned call);            /* NULL: nowhere yet */
+int oracle_was_answered(unsigned call);                  /* by what it was sent on last */
+int oracle_is_half_sent(unsigned call);                  /* the end of it never left */
+
+/* ---- rest.c: what must be true whenever nobody can run, and time passes ---- */
+struct rest_limits {
+  int shared; /* lanes, one connection each; what follows is for them only */
+  unsigned lanes, in_flight, abandoned;
+  int64_t queued;                   /* mux.max_queued; SIM_FOREVER: no call is refused for it */
+  int64_t stall, keepalive;         /* SIM_FOREVER: off */
+  int64_t changed_at;               /* when these two were */
+  int fails_offline;                /* offline=fail */
+  uint64_t dial_failed;             /* rest_number, when the only lane's connect failed last */
+  int in_callback;                  /* one runs, and the others have to wait */
+  int closing;                      /* nothing is promised to those who wait any more … */
+  int64_t closed_at, closed_frozen; /* … but that they have ended then */
+};
+extern struct rest_limits rest_limits;
+extern uint64_t rest_number; /* counts them */
+void rest_reset(void);
+void rest_check(void);
+unsigned rest_owing(void);           /* connections that owe a reply */
+void rest_begins(struct waiting *); /* a call does */
+void rest_left(int lane);           /* one has ended */
+void rest_closes(int64_t when);     /* pmx_close was called: all must have ended then */
+/* What was true at the last rest must still hold when a call's bytes leave. */
+void rest_check_sent(struct stream *, unsigned call);
+
+/* ---- scenario.c, roles.c ---- */
+void scenario_main(void *);
+int64_t next_beat(void); /* when those begin that want to begin together: every 5 ms */
+
+#endif
