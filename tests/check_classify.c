@@ -25,7 +25,8 @@ static struct route route_of(const char *text, int variant)
 }
 
 enum { R = ROUTE_READONLY, S = ROUTE_SCRIPT, B = ROUTE_BLOCKING, O = ROUTE_SESSION };
-enum { F = ROUTE_FORBIDDEN, K = ROUTE_KNOWN };
+enum { F = ROUTE_FORBIDDEN, K = ROUTE_KNOWN, W = ROUTE_KEYWAIT };
+enum { P = ROUTE_PARKS, C = ROUTE_CONTROL };
 
 static const struct {
   const char *text;
@@ -52,7 +53,7 @@ static const struct {
     {"slowlog reset", K, 0, 0, "SLOWLOG RESET"},
     {"acl log reset", K, 0, 0, "ACL LOG"},
     {"script load x", K, 0, 0, "SCRIPT LOAD"},
-    {"script kill", K, 0, 0, "SCRIPT KILL"},
+    {"script kill", C | K, 0, 0, "SCRIPT KILL"},
     {"xinfo stream s", R | K, 0, 0, "XINFO STREAM"},
     {"sort k", R | K, 0, 0, "SORT"},
     {"sort k by x get y limit 0 1 desc", R | K, 0, 0, "SORT"},
@@ -70,11 +71,11 @@ static const struct {
     {"bitfield k incrby u8 0 1", K, 0, 0, "BITFIELD"},
     {"xread streams s 0", R | K, 0, 0, "XREAD"},
     {"xread streams s $", R | K, 0, 0, "XREAD"},
-    {"xread block 5 streams s 5-1", R | B | K, 0, 0, "XREAD"},
-    {"xread block 5 streams s $", B | K, 0, 0, "XREAD"},
+    {"xread block 5 streams s 5-1", R | B | W | K, 0, 0, "XREAD"},
+    {"xread block 5 streams s $", B | W | K, 0, 0, "XREAD"},
     {"xreadgroup group g c streams s >", K, 0, 0, "XREADGROUP"},
-    {"blpop k 1", B | K, 0, 0, "BLPOP"},
-    {"blmovem a b left left 1", B, 0, 0, "BLMOVEM"},
+    {"blpop k 1", B | W | K, 0, 0, "BLPOP"},
+    {"blmovem a b left left 1", B | W, 0, 0, "BLMOVEM"},
     {"ts.read k 0 block 1 1", B, 0, 0, "TS.READ"},
     {"eval s 0", S | K, 0, 0, "EVAL"},
     {"evalsha s 0", S | K, 0, 0, "EVALSHA"},
@@ -82,9 +83,9 @@ static const struct {
     {"evalsha_ro s 0", R | S | K, 0, 0, "EVALSHA_RO"},
     {"fcall f 0", S | K, 0, 0, "FCALL"},
     {"fcall_ro f 0", R | S | K, 0, 0, "FCALL_RO"},
-    {"tfcall l f 0", S, 0, 0, "TFCALL"},
+    {"tfcall l f 0", S | P, 0, 0, "TFCALL"},
     {"debug reload", S | K, 0, 0, "DEBUG"},
-    {"migrate h 1 k 0 5", S | B | K, 0, 0, "MIGRATE"},
+    {"migrate h 1 k 0 5", S | B | P | K, 0, 0, "MIGRATE"},
     {"exec", O | S | K, SESSION_EXEC, 0, "EXEC"},
     {"multi", O | K, SESSION_MULTI, 0, "MULTI"},
     {"discard", O | K, SESSION_DISCARD, 0, "DISCARD"},
@@ -117,9 +118,25 @@ static const struct {
     {"client getname", R | K, 0, 0, "CLIENT GETNAME"},
     {"client getredir", R | K, 0, 0, "CLIENT GETREDIR"},
     {"client trackinginfo", R | K, 0, 0, "CLIENT TRACKINGINFO"},
-    {"client kill id 5", K, 0, 0, "CLIENT KILL"},
-    {"client unblock 5", K, 0, 0, "CLIENT UNBLOCK"},
+    {"client kill id 5", C | K, 0, 0, "CLIENT KILL"},
+    {"client unblock 5", C | K, 0, 0, "CLIENT UNBLOCK"},
+    {"client unpause", C | K, 0, 0, "CLIENT UNPAUSE"},
     {"client pause 5", K, 0, 0, "CLIENT PAUSE"},
+    {"function kill", C | K, 0, 0, "FUNCTION KILL"},
+    {"failover abort", C | K, 0, 0, "FAILOVER ABORT"},
+    {"failover", K, 0, 0, "FAILOVER"},
+    {"shutdown", P | K, 0, 0, "SHUTDOWN"},
+    {"shutdown nosave", P | K, 0, 0, "SHUTDOWN"},
+    {"shutdown abort", C | K, 0, 0, "SHUTDOWN ABORT"},
+    {"flushall", P | K, 0, 0, "FLUSHALL"},
+    {"flushdb sync", P | K, 0, 0, "FLUSHDB"},
+    {"flushdb async", K, 0, 0, "FLUSHDB"},
+    {"ft.search i q", P, 0, 0, "?"},
+    {"graph.query g q", P, 0, 0, "?"},
+    {"ft.", 0, 0, 0, "?"},
+    {"rg.trigger x", S | P, 0, 0, "RG.TRIGGER"},
+    {"ts.add k 1 2 on_duplicate block", 0, 0, 0, "?"},
+    {"blpop k x", K, 0, 0, "BLPOP"},
     {"client setname n", O | K, SESSION_NAME, 0, "CLIENT SETNAME"},
     {"client setinfo lib-name n", O | K, SESSION_OTHER, 0, "CLIENT SETINFO"},
     {"client capa redirect", O | K, SESSION_OTHER, 0, "CLIENT CAPA"},
@@ -196,7 +213,7 @@ END_TEST
 /* What no route may be; NULL: all is well. Check's own assertions are slow in the loops below. */
 static const char *nonsense(const struct route *route)
 {
-  const unsigned all = R | S | B | O | F | K;
+  const unsigned all = R | S | B | O | F | K | W | P | C;
   unsigned flags = route->flags;
 
   if (!route->command)
@@ -207,6 +224,10 @@ static const char *nonsense(const struct route *route)
     return "waiting and time differ";
   if (((flags & (O | F)) != 0) != (route->hint != NULL))
     return "a refusal and its hint differ";
+  if ((flags & W) && !(flags & B))
+    return "waits for a key, and does not wait";
+  if ((flags & C) && (flags & (B | P | O | F)))
+    return "control that is held up";
   if ((flags & R) && (flags & (O | F)))
     return "read-only, yet refused";
   if (route->effect != SESSION_NONE && !(flags & (O | F)))

@@ -33,7 +33,10 @@ enum route_flags {
   ROUTE_BLOCKING = 1 << 2,  /* waits at the server; block_ms says how long */
   ROUTE_SESSION = 1 << 3,   /* changes or needs the connection's state: leases only */
   ROUTE_FORBIDDEN = 1 << 4, /* never through this API, leases included; hint says why */
-  ROUTE_KNOWN = 1 << 5      /* in the command table */
+  ROUTE_KNOWN = 1 << 5,     /* in the command table */
+  ROUTE_KEYWAIT = 1 << 6,   /* BLOCKING, and for a key: CLIENT UNBLOCK ends its wait */
+  ROUTE_PARKS = 1 << 7,     /* may hold up its connection, and what is behind it there */
+  ROUTE_CONTROL = 1 << 8    /* ends what others wait for: must not stand in line behind that */
 };
 
 #define ROUTE_BLOCK_FOREVER INT64_MAX

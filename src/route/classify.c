@@ -59,6 +59,10 @@ static void apply_detail(const struct arguments *args, const struct rule *rule, 
     if ((ret->flags & ROUTE_BLOCKING) && has_word(args, "$", "+"))
       ret->flags &= ~(uint32_t)ROUTE_READONLY;
     break;
+  case DETAIL_FLUSH:
+    if (args->count > 1 && argument_is(args, 1, "ASYNC"))
+      ret->flags &= ~(uint32_t)ROUTE_PARKS;
+    break;
   }
 }
 
@@ -72,8 +76,24 @@ static void apply_rule(const struct arguments *args, const struct rule *rule, st
   if (block != BLOCK_NEVER) {
     ret->flags |= ROUTE_BLOCKING;
     ret->block_ms = block;
+  } else {
+    ret->flags &= ~(uint32_t)ROUTE_KEYWAIT;
   }
   apply_detail(args, rule, ret);
+}
+
+/* Modules whose commands park the connection while a thread of theirs works. */
+static bool is_of_parking_module(const char *name, size_t len)
+{
+  static const char *const prefixes[] = {"AI.", "FT.", "GRAPH.", "RG."};
+
+  for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+    size_t n = strlen(prefixes[i]);
+
+    if (len > n && names_word_is(name, n, prefixes[i]))
+      return true;
+  }
+  return false;
 }
 
 static void apply_command(const struct command *command, struct route *ret)
@@ -114,6 +134,8 @@ void classify(int argc, const char *const *argv, const size_t *len, struct route
     sub = argv[1];
     sub_len = argument_len(&args, 1);
   }
+  if (is_of_parking_module(argv[0], name_len))
+    ret->flags |= ROUTE_PARKS;
   command = command_find(argv[0], name_len, sub, sub_len);
   rule = rule_find(argv[0], name_len, sub, sub_len);
   if (command)

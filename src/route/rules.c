@@ -37,7 +37,19 @@
   }
 #define BLOCKS(name, parser)                                                                       \
   {                                                                                                \
-    name, 0, 0, 0, 0, parser, NULL                                                                 \
+    name, ROUTE_KEYWAIT, 0, 0, 0, parser, NULL                                                     \
+  }
+#define PARKS(name)                                                                                \
+  {                                                                                                \
+    name, ROUTE_PARKS, 0, 0, 0, NULL, NULL                                                         \
+  }
+#define FLUSHES(name)                                                                              \
+  {                                                                                                \
+    name, ROUTE_PARKS, 0, 0, DETAIL_FLUSH, NULL, NULL                                              \
+  }
+#define CONTROLS(name)                                                                             \
+  {                                                                                                \
+    name, ROUTE_CONTROL, 0, 0, 0, NULL, NULL                                                       \
   }
 #define OWNED(name, effect)                                                                        \
   {                                                                                                \
@@ -96,7 +108,7 @@ static const struct rule rules[] = {
   READS("CLIENT ID"),
   CLIENT("IMPORT-SOURCE", SESSION_OTHER),
   READS("CLIENT INFO"),
-  PLAIN("CLIENT KILL"),
+  CONTROLS("CLIENT KILL"),
   READS("CLIENT LIST"),
   FORBIDDEN("CLIENT MAINT_NOTIFICATIONS", "CLIENT MAINT_NOTIFICATIONS asks for messages that this "
             "library does not act on: leave them off"),
@@ -110,8 +122,8 @@ static const struct rule rules[] = {
    "CLIENT SETNAME names one connection only: set the option client_name, or " ACQUIRE},
   CLIENT_SWITCH("TRACKING", SESSION_TRACKING_ON, SESSION_TRACKING_OFF),
   READS("CLIENT TRACKINGINFO"),
-  PLAIN("CLIENT UNBLOCK"),
-  PLAIN("CLIENT UNPAUSE"),
+  CONTROLS("CLIENT UNBLOCK"),
+  CONTROLS("CLIENT UNPAUSE"),
   PLAIN("CLUSTER"),
   READS("CLUSTER COUNT-FAILURE-REPORTS"),
   READS("CLUSTER COUNTKEYSINSLOT"),
@@ -146,11 +158,16 @@ static const struct rule rules[] = {
   SCRIPT("EVALSHA_RO"),
   SCRIPT("EVAL_RO"),
   {"EXEC", ROUTE_SESSION | ROUTE_SCRIPT, SESSION_EXEC, SESSION_EXEC, 0, NULL, OWN("EXEC")},
+  PLAIN("FAILOVER"),
+  CONTROLS("FAILOVER ABORT"),
   SCRIPT("FCALL"),
   SCRIPT("FCALL_RO"),
+  FLUSHES("FLUSHALL"),
+  FLUSHES("FLUSHDB"),
   PLAIN("FUNCTION"),
   READS("FUNCTION DUMP"),
   READS("FUNCTION HELP"),
+  CONTROLS("FUNCTION KILL"),
   READS("FUNCTION LIST"),
   READS("FUNCTION STATS"),
   MAY_READ("GEORADIUS", DETAIL_STORE),
@@ -173,7 +190,7 @@ static const struct rule rules[] = {
   READS("MEMORY MALLOC-STATS"),
   READS("MEMORY STATS"),
   READS("MEMORY USAGE"),
-  {"MIGRATE", ROUTE_SCRIPT, 0, 0, 0, block_migrate, NULL},
+  {"MIGRATE", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, block_migrate, NULL},
   PLAIN("MODULE"),
   READS("MODULE HELP"),
   READS("MODULE LIST"),
@@ -198,17 +215,20 @@ static const struct rule rules[] = {
   OWNED("READWRITE", SESSION_READWRITE),
   FORBIDDEN("REPLCONF", REPLICATION("REPLCONF")),
   OWNED("RESET", SESSION_RESET),
-  SCRIPT("RG.PYEXECUTE"),
-  SCRIPT("RG.TRIGGER"),
+  {"RG.PYEXECUTE", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, NULL, NULL},
+  {"RG.TRIGGER", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, NULL, NULL},
   READS("ROLE"),
   PLAIN("SCRIPT"),
   FORBIDDEN("SCRIPT DEBUG", "SCRIPT DEBUG turns the next script into a dialogue: " OUTSIDE),
   READS("SCRIPT EXISTS"),
   READS("SCRIPT HELP"),
+  CONTROLS("SCRIPT KILL"),
   READS("SCRIPT SHOW"),
   {"SELECT", ROUTE_SESSION, SESSION_SELECT, SESSION_SELECT, DETAIL_DATABASE, NULL,
    "SELECT changes the database of one connection, and calls share them: name it in the URL or the "
    "option db, or " ACQUIRE},
+  PARKS("SHUTDOWN"), /* until its replicas have caught up */
+  CONTROLS("SHUTDOWN ABORT"),
   PLAIN("SLOWLOG"),
   READS("SLOWLOG GET"),
   READS("SLOWLOG HELP"),
@@ -218,10 +238,10 @@ static const struct rule rules[] = {
   FORBIDDEN("SUBSCRIBE", MESSAGES("SUBSCRIBE")),
   FORBIDDEN("SUNSUBSCRIBE", MESSAGES("SUNSUBSCRIBE")),
   FORBIDDEN("SYNC", REPLICATION("SYNC")),
-  SCRIPT("TFCALL"),
-  SCRIPT("TFCALLASYNC"),
+  {"TFCALL", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, NULL, NULL},
+  {"TFCALLASYNC", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, NULL, NULL},
   READS("TIME"),
-  BLOCKS("TS.READ", block_read_series),
+  {"TS.READ", 0, 0, 0, 0, block_read_series, NULL}, /* a module's wait: not one for UNBLOCK */
   FORBIDDEN("UNSUBSCRIBE", MESSAGES("UNSUBSCRIBE")),
   OWNED("UNWATCH", SESSION_UNWATCH),
   {"WAIT", ROUTE_SESSION, 0, 0, 0, block_wait, WAIT_HINT("WAIT")},
@@ -231,7 +251,7 @@ static const struct rule rules[] = {
   READS("XGROUP HELP"),
   PLAIN("XINFO"),
   READS("XINFO HELP"),
-  {"XREAD", 0, 0, 0, DETAIL_STREAM, block_read, NULL},
+  {"XREAD", ROUTE_KEYWAIT, 0, 0, DETAIL_STREAM, block_read, NULL},
   BLOCKS("XREADGROUP", block_read_group),
 };
 /* clang-format on */

@@ -14,7 +14,8 @@ enum rule_detail {
   DETAIL_DATABASE, /* argument 1 is effect_arg */
   DETAIL_STORE,    /* only reads unless STORE or STOREDIST is given */
   DETAIL_BITFIELD, /* only reads unless SET or INCRBY is given */
-  DETAIL_STREAM    /* may run twice unless it waits for what comes after "$" */
+  DETAIL_STREAM,   /* may run twice unless it waits for what comes after "$" */
+  DETAIL_FLUSH     /* argument 1 is ASYNC: holds nobody up */
 };
 
 struct rule {
