@@ -26,7 +26,7 @@ static struct route route_of(const char *text, int variant)
 
 enum { R = ROUTE_READONLY, S = ROUTE_SCRIPT, B = ROUTE_BLOCKING, O = ROUTE_SESSION };
 enum { F = ROUTE_FORBIDDEN, K = ROUTE_KNOWN, W = ROUTE_KEYWAIT };
-enum { P = ROUTE_PARKS, C = ROUTE_CONTROL };
+enum { P = ROUTE_PARKS, C = ROUTE_CONTROL, U = ROUTE_BULK };
 
 static const struct {
   const char *text;
@@ -43,8 +43,9 @@ static const struct {
     {"randomkey", R | K, 0, 0, "RANDOMKEY"},
     {"pfcount k", R | K, 0, 0, "PFCOUNT"},
     {"publish c m", K, 0, 0, "PUBLISH"},
-    {"command docs", R | K, 0, 0, "COMMAND DOCS"},
-    {"command", R | K, 0, 0, "COMMAND"},
+    {"command docs", R | U | K, 0, 0, "COMMAND DOCS"},
+    {"command", R | U | K, 0, 0, "COMMAND"},
+    {"command count", R | K, 0, 0, "COMMAND COUNT"},
     {"object encoding k", R | K, 0, 0, "OBJECT ENCODING"},
     {"memory usage k", R | K, 0, 0, "MEMORY USAGE"},
     {"memory purge", K, 0, 0, "MEMORY PURGE"},
@@ -213,7 +214,7 @@ END_TEST
 /* What no route may be; NULL: all is well. Check's own assertions are slow in the loops below. */
 static const char *nonsense(const struct route *route)
 {
-  const unsigned all = R | S | B | O | F | K | W | P | C;
+  const unsigned all = R | S | B | O | F | K | W | P | C | U;
   unsigned flags = route->flags;
 
   if (!route->command)

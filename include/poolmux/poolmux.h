@@ -140,7 +140,9 @@ PMX_API pmx_status pmx_client_set(pmx_client *, const char *name,
 /* ---- commands ---- */
 enum {
   PMX_CALL_RETRY_SAFE = 1, /* may be sent again even when it may have run */
-  PMX_CALL_NO_RETRY = 2    /* never sent again, whatever the outcome */
+  PMX_CALL_NO_RETRY = 2,   /* never sent again, whatever the outcome */
+  PMX_CALL_DEDICATED = 4,  /* on a connection of its own */
+  PMX_CALL_SHARED = 8      /* on a lane; refused for what would stall it */
 };
 typedef struct pmx_call {
   size_t size;
@@ -160,6 +162,11 @@ PMX_API pmx_reply *pmx_command_call(pmx_client *, const pmx_call *, const char *
                                     ...) PMX_MUST_USE;
 PMX_API pmx_reply *pmx_vcommand(pmx_client *, const pmx_call *, const char *format,
                                 va_list) PMX_MUST_USE;
+
+/* Where a command would go and why, in one sentence: "dedicated: BLPOP blocks for up to 5.0 s", or
+ * "refused: …". Sends nothing. Writes at most size bytes with the NUL; returns what snprintf would. */
+PMX_API size_t pmx_explain(pmx_client *, int argc, const char *const *argv, const size_t *len,
+                           char *buf, size_t size); /* len NULL: C strings */
 
 /* ---- asynchronous: never waits ----
  * PMX_OK: fn runs exactly once, also at close. Anything else: it never will, `ud` is still yours:
@@ -248,10 +255,16 @@ typedef struct pmx_stats {
   uint64_t leaks, reclaimed, bad_returns, breaker_opens, pushes;
   /* lanes: in_flight and abandoned now; the rest since pmx_open. writes and reads: system calls */
   uint64_t in_flight, abandoned, late_replies, writes, reads, handovers, stalls;
+  /* of opened, closed, dial_failures and live above, those of lanes; requests that lanes were given */
+  uint64_t lanes_opened, lanes_closed, lanes_dial_failures, lanes_live, lane_requests;
+  /* hybrid: calls that left the lanes, by reason */
+  uint64_t routed_asked, routed_blocking, routed_parking, routed_large, routed_batch;
+  uint64_t routed_control, routed_unknown, routed_learned;
 } pmx_stats;
 #define PMX_STATS_INIT \
   { sizeof(pmx_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 PMX_API void pmx_stats_get(const pmx_client *, pmx_stats *); /* one picture of the pool */
 
 #ifdef __cplusplus

@@ -70,7 +70,8 @@ static void finish(struct async *a, pmx_reply *reply)
   reply = retry_sum_up(&a->order, &a->attempts, reply);
   atomic_store_explicit(&a->over, 1, memory_order_release);
   call_let_go(&a->call);
-  call_count(a->client, reply);
+  if (!a->target.internal)
+    call_count(a->client, reply);
   if (a->target.future) {
     timer_clear(reactor, &a->timer);
     future_publish(a->target.future, reply);
@@ -300,8 +301,8 @@ static pmx_reply *begin(struct async *a)
   return failure;
 }
 
-static pmx_reply *start(pmx_client *c, const pmx_call *in, struct order *order,
-                        const struct async_target *target)
+static pmx_reply *start(pmx_client *c, const struct call *call, const struct args *args,
+                        struct order *order, const struct async_target *target)
 {
   pmx_reply *failure = NULL;
   struct runtime *rt = client_runtime(c, &failure);
@@ -309,16 +310,12 @@ static pmx_reply *start(pmx_client *c, const pmx_call *in, struct order *order,
 
   if (!rt)
     return failure;
+  call_route(c, rt, args, order);
   a = make(c, rt, order);
   if (!a)
     return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
   a->target = *target;
-  failure = call_read(c, in, &a->call);
-  if (failure) {
-    encoded_clear(&a->order.encoded);
-    mem_free(a);
-    return failure;
-  }
+  a->call = *call;
   call_allow_blocking(c, &a->order.route, &a->call);
   return begin(a);
 }
@@ -328,15 +325,18 @@ pmx_reply *async_start(pmx_client *c, const pmx_call *in, struct args *args, pmx
 {
   char small[ENCODED_SMALL];
   struct order order;
+  struct call call;
   pmx_reply *failure = bad_args;
 
   order_init(&order, NULL, 0);
   if (!failure)
-    failure = call_make_order(c, args, small, &order);
+    failure = call_read(c, in, &call);
   if (!failure)
-    failure = start(c, in, &order, target);
+    failure = call_make_order(c, &call, args, small, &order);
+  if (!failure)
+    failure = start(c, &call, args, &order, target);
   encoded_clear(&order.encoded);
-  if (failure)
+  if (failure && !target->internal)
     call_count(c, failure);
   return failure;
 }

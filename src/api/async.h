@@ -10,6 +10,7 @@ struct async_target {
   pmx_reply_fn fn; /* or NULL: */
   void *ud;
   struct pmx_future *future;
+  int internal; /* the library's own question: not counted as a call */
 };
 
 /* Takes the arguments over, or why they are bad. NULL: the target will be told, once. Else it never

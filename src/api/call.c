@@ -10,19 +10,26 @@
 #include "link/wait.h"
 #include "resp/encode.h"
 #include "route/classify.h"
+#include "route/router.h"
 
 /* ---- the options of a call ---- */
 
+static const uint64_t retry_flags = PMX_CALL_RETRY_SAFE | PMX_CALL_NO_RETRY;
+static const uint64_t place_flags = PMX_CALL_DEDICATED | PMX_CALL_SHARED;
+
 static pmx_reply *check_flags(uint64_t flags)
 {
-  const uint64_t known = PMX_CALL_RETRY_SAFE | PMX_CALL_NO_RETRY;
+  const uint64_t known = retry_flags | place_flags;
 
   if (flags & ~known)
     return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "unknown bits 0x%llx in pmx_call.flags",
                          (unsigned long long)(flags & ~known));
-  if ((flags & known) == known)
+  if ((flags & retry_flags) == retry_flags)
     return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
                               "PMX_CALL_RETRY_SAFE and PMX_CALL_NO_RETRY contradict each other");
+  if ((flags & place_flags) == place_flags)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
+                              "PMX_CALL_DEDICATED and PMX_CALL_SHARED contradict each other");
   return NULL;
 }
 
@@ -48,7 +55,7 @@ pmx_reply *call_read(const pmx_client *c, const pmx_call *in, struct call *ret)
 
   if (failure)
     return failure;
-  ret->flags = call.flags;
+  *ret = (struct call){.flags = call.flags};
   ret->cancel = call.cancel;
   ret->thread = thread_number();
   ret->started = clock_ns();
@@ -196,22 +203,43 @@ static pmx_reply *run(pmx_client *c, struct runtime *rt, struct order *order,
 
 /* ---- the whole call ---- */
 
-static pmx_reply *refuse(const pmx_client *c, const struct order *order)
+pmx_reply *call_refuse(const pmx_client *c, const struct order *order)
 {
   if (order->route.flags & ROUTE_FORBIDDEN)
     return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED, order->route.hint);
   return c->strategy->refuse(&order->route, order->link != NULL);
 }
 
-pmx_reply *call_make_order(const pmx_client *c, const struct args *args, char small[ENCODED_SMALL],
-                           struct order *order)
+static enum route_wish wish_of(const struct call *call)
+{
+  if (call->flags & PMX_CALL_DEDICATED)
+    return WISH_DEDICATED;
+  return call->flags & PMX_CALL_SHARED ? WISH_SHARED : WISH_NONE;
+}
+
+pmx_reply *call_make_order(const pmx_client *c, const struct call *call, const struct args *args,
+                           char small[ENCODED_SMALL], struct order *order)
 {
   pmx_reply *failure;
 
   classify(args->argc, args->argv, args->len, &order->route);
-  failure = refuse(c, order);
-  return failure ? failure
-                 : encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small);
+  order->route.wish = (uint8_t)wish_of(call);
+  failure = call_refuse(c, order);
+  if (!failure)
+    failure = encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small);
+  if (!failure && c->strategy->routes && !order->link)
+    router_place(&order->route, order->encoded.size, &c->config);
+  return failure;
+}
+
+void call_route(pmx_client *c, struct runtime *rt, const struct args *args, struct order *order)
+{
+  if (!c->strategy->routes || order->link)
+    return;
+  if (order->route.reason == REASON_UNKNOWN)
+    unknown_settle(c, &rt->unknowns, args->argv[0], args->len[0], &order->route);
+  if (order->route.reason != REASON_ORDINARY)
+    atomic_fetch_add_explicit(&c->counters.routed[order->route.reason], 1, memory_order_relaxed);
 }
 
 static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *args,
@@ -220,10 +248,10 @@ static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *
   char small[ENCODED_SMALL];
   struct call call;
   struct runtime *rt = NULL;
-  pmx_reply *reply = call_make_order(c, args, small, order);
+  pmx_reply *reply = call_read(c, in, &call);
 
   if (!reply)
-    reply = call_read(c, in, &call);
+    reply = call_make_order(c, &call, args, small, order);
   if (reply)
     return reply;
   call_hold(&call);
@@ -231,6 +259,7 @@ static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *
   if (!reply)
     rt = client_runtime(c, &reply);
   if (rt) {
+    call_route(c, rt, args, order);
     call_allow_blocking(c, &order->route, &call);
     reply = run(c, rt, order, &call);
   }

@@ -14,9 +14,12 @@ struct order {
 };
 
 void order_init(struct order *, struct link *, uint64_t ticket);
+pmx_reply *call_refuse(const pmx_client *, const struct order *); /* NULL, or why it is not sent */
 /* NULL, or why such a command is not sent. The encoded bytes are the caller's to clear. */
-pmx_reply *call_make_order(const pmx_client *, const struct args *, char small[ENCODED_SMALL],
-                           struct order *ret);
+pmx_reply *call_make_order(const pmx_client *, const struct call *, const struct args *,
+                           char small[ENCODED_SMALL], struct order *ret);
+/* What can be said about its place only now, see unknown.h; counts why it goes there. */
+void call_route(pmx_client *, struct runtime *, const struct args *, struct order *);
 void call_prepare(struct request *, const struct order *, const struct call *, int64_t now);
 void call_take_back(const struct request *, struct order *); /* after its end: who owns the bytes */
 void call_count(pmx_client *, const pmx_reply *);

@@ -350,6 +350,25 @@ static uint64_t get(const _Atomic uint64_t *counter)
   return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+static void add_calls(const struct call_counters *n, pmx_stats *all)
+{
+  all->replies = get(&n->replies);
+  all->server_errors = get(&n->server_errors);
+  all->not_run = get(&n->not_run);
+  all->unknown = get(&n->unknown);
+  all->invalid = get(&n->invalid);
+  all->retries = get(&n->retries);
+  all->commands = all->replies + all->server_errors + all->not_run + all->unknown + all->invalid;
+  all->routed_asked = get(&n->routed[REASON_WISH]);
+  all->routed_blocking = get(&n->routed[REASON_BLOCKS]);
+  all->routed_parking = get(&n->routed[REASON_PARKS]);
+  all->routed_large = get(&n->routed[REASON_LARGE]);
+  all->routed_batch = get(&n->routed[REASON_BATCH]);
+  all->routed_control = get(&n->routed[REASON_CONTROL]);
+  all->routed_unknown = get(&n->routed[REASON_UNKNOWN]);
+  all->routed_learned = get(&n->routed[REASON_LEARNED]);
+}
+
 void pmx_stats_get(const pmx_client *c, pmx_stats *ret)
 {
   size_t size = ret ? ret->size : 0;
@@ -361,16 +380,10 @@ void pmx_stats_get(const pmx_client *c, pmx_stats *ret)
   if (rt && is_ours(rt)) {
     rt->node.strategy->ops->stats(rt->node.strategy, &all);
     all.bad_returns += get(&rt->bad_returns);
+    all.pushes = get(&rt->node.env.pushes);
   }
-  if (c) {
-    all.replies = get(&c->counters.replies);
-    all.server_errors = get(&c->counters.server_errors);
-    all.not_run = get(&c->counters.not_run);
-    all.unknown = get(&c->counters.unknown);
-    all.invalid = get(&c->counters.invalid);
-    all.retries = get(&c->counters.retries);
-    all.commands = all.replies + all.server_errors + all.not_run + all.unknown + all.invalid;
-  }
+  if (c)
+    add_calls(&c->counters, &all);
   /* A program built with an older header has a shorter struct. */
   all.size = size < sizeof all ? size : sizeof all;
   memcpy(ret, &all, all.size);

@@ -11,6 +11,7 @@
 #define PMX_API_CLIENT_H
 #include <poolmux/poolmux.h>
 #include <stdatomic.h>
+#include "api/unknown.h"
 #include "call/cancel.h"
 #include "call/config.h"
 #include "link/link.h"
@@ -39,6 +40,7 @@ struct runtime {
   struct resolver *resolver;
   struct parker_slab parkers;
   struct lease_slab leases;
+  struct unknowns unknowns;
   struct node node;
   _Atomic uint64_t bad_returns;
   _Atomic unsigned undelivered; /* callbacks whose turn has not come */
@@ -51,6 +53,7 @@ struct runtime {
 /* Relaxed atomics: each counts one outcome of a call. */
 struct call_counters {
   _Atomic uint64_t replies, server_errors, not_run, unknown, invalid, retries;
+  _Atomic uint64_t routed[ROUTE_REASONS]; /* with hybrid, the ordinary ones left out */
 };
 
 struct pmx_client {

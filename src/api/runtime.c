@@ -48,7 +48,7 @@ static int open_node(struct runtime *rt)
   env->endpoint.port = (uint16_t)rt->fixed.port;
   env->endpoint.family = family_of(&rt->fixed);
   ops = strategy_ops_of((pmx_strategy)rt->fixed.strategy);
-  return ops ? ops->open(env, &rt->live, &node->strategy) : ENOTSUP;
+  return ops->open(env, &rt->live, &node->strategy);
 }
 
 /* Accepts one that is half open: what is NULL was not opened. */
@@ -62,6 +62,7 @@ static void destroy(struct runtime *rt)
   notices_destroy(&rt->notices);
   parker_slab_destroy(&rt->parkers);
   lease_slab_destroy(&rt->leases);
+  unknowns_destroy(&rt->unknowns);
   lock_destroy(&rt->lock);
   if (rt->owned)
     pmx_unref(rt->owned);
@@ -73,17 +74,12 @@ static void destroy_arg(void *arg)
   destroy(arg);
 }
 
-static pmx_reply *cannot_start(const struct config *config, int err)
+static pmx_reply *cannot_start(int err)
 {
   char reason[80];
 
   if (err == ENOMEM)
     return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
-  if (err == ENOTSUP)
-    return reply_failure(
-        PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
-        "strategy=%s is not in this version of the library: use strategy=pool or strategy=mux",
-        strategy_name((pmx_strategy)config->strategy));
   return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CONNECT, "cannot start the client: %s",
                        transport_error_text(err, reason, sizeof reason));
 }
@@ -130,7 +126,7 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
   int err;
 
   if (!rt) {
-    *ret_error = cannot_start(fixed, ENOMEM);
+    *ret_error = cannot_start(ENOMEM);
     return NULL;
   }
   rt->fork_generation = fork_generation();
@@ -146,7 +142,7 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
   err = start(rt);
   if (!err)
     return rt;
-  *ret_error = cannot_start(fixed, err);
+  *ret_error = cannot_start(err);
   destroy(rt);
   return NULL;
 }

@@ -71,6 +71,17 @@ void text_add_quoted(struct text *t, const char *bytes, size_t len, size_t max)
     text_add(t, "...");
 }
 
+size_t text_copy(const struct text *t, char *buf, size_t size)
+{
+  size_t n = t->len < size ? t->len : size ? size - 1 : 0;
+
+  if (size) {
+    memcpy(buf, t->buf, n);
+    buf[n] = '\0';
+  }
+  return t->len;
+}
+
 void text_add_ms(struct text *t, int64_t ns)
 {
   if (ns == TIME_FOREVER)

@@ -17,6 +17,7 @@ void text_add(struct text *, const char *format, ...) __attribute__((format(prin
 void text_vadd(struct text *, const char *format, va_list) __attribute__((format(printf, 2, 0)));
 /* Foreign bytes: control characters and quotes become \xNN, at most `max` bytes of them. */
 void text_add_quoted(struct text *, const char *bytes, size_t len, size_t max);
+size_t text_copy(const struct text *, char *buf, size_t size); /* as snprintf does and returns */
 void text_add_ms(struct text *, int64_t ns); /* "12 ms", "3.4 s" */
 
 #endif

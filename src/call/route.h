@@ -36,7 +36,8 @@ enum route_flags {
   ROUTE_KNOWN = 1 << 5,     /* in the command table */
   ROUTE_KEYWAIT = 1 << 6,   /* BLOCKING, and for a key: CLIENT UNBLOCK ends its wait */
   ROUTE_PARKS = 1 << 7,     /* may hold up its connection, and what is behind it there */
-  ROUTE_CONTROL = 1 << 8    /* ends what others wait for: must not stand in line behind that */
+  ROUTE_CONTROL = 1 << 8,   /* ends what others wait for: must not stand in line behind that */
+  ROUTE_BULK = 1 << 9       /* answered with very much, deeply nested */
 };
 
 #define ROUTE_BLOCK_FOREVER INT64_MAX
@@ -49,10 +50,34 @@ enum route_shape {
   SHAPE_LIST = 1 << 3 /* an array, a map or a set */
 };
 
+/* What a caller asked for. */
+enum route_wish { WISH_NONE, WISH_DEDICATED, WISH_SHARED };
+
+/* Where a request goes, with a strategy that has more than one kind of place. */
+enum route_place { PLACE_LANE, PLACE_POOL, PLACE_CONTROL };
+
+/* Why it goes there. */
+enum route_reason {
+  REASON_ORDINARY,
+  REASON_WISH,
+  REASON_BLOCKS,
+  REASON_PARKS,
+  REASON_LARGE,
+  REASON_BATCH,
+  REASON_CONTROL,
+  REASON_UNKNOWN,
+  REASON_LEARNED,
+  ROUTE_REASONS
+};
+
 struct route {
   uint32_t flags;      /* ROUTE_* */
   uint16_t effect;     /* enum session_effect */
   uint8_t shape;       /* SHAPE_*; 0 = any */
+  uint8_t wish;        /* enum route_wish */
+  uint8_t place;       /* enum route_place */
+  uint8_t reason;      /* enum route_reason */
+  uint32_t commands;   /* of an explicit batch, or 0 */
   int32_t effect_arg;
   int64_t block_ms;    /* ROUTE_BLOCKING: the server's own limit; ROUTE_BLOCK_FOREVER for 0 */
   const char *command; /* canonical name, static, "CLIENT REPLY"; "?" when unknown */

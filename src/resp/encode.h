@@ -33,6 +33,8 @@ void args_clear(struct args *);
 pmx_reply *args_from_argv(struct args *, int argc, const char *const *argv, const size_t *len);
 pmx_reply *args_from_list(struct args *, const char *arg0, va_list); /* strings, then NULL */
 pmx_reply *args_from_format(struct args *, const char *format, va_list);
+/* Encoded bytes; saturates at SIZE_MAX, which no limit allows. INVALID/TOO_LARGE: one of them. */
+pmx_reply *args_measure(const struct args *, size_t *ret);
 /* What has at most ENCODED_SMALL bytes goes into `small`, which must live as long. INVALID/TOO_LARGE
  * when an argument is over 2 GiB - 1 or the total is over max_bytes. */
 pmx_reply *encode_args(struct encoded *ret, const struct args *, size_t max_bytes,

@@ -27,6 +27,10 @@
   {                                                                                                \
     name, ROUTE_READONLY, 0, 0, 0, NULL, NULL                                                      \
   }
+#define BULK(name)                                                                                 \
+  {                                                                                                \
+    name, ROUTE_READONLY | ROUTE_BULK, 0, 0, 0, NULL, NULL                                         \
+  }
 #define SCRIPT(name)                                                                               \
   {                                                                                                \
     name, ROUTE_SCRIPT, 0, 0, 0, NULL, NULL                                                        \
@@ -141,7 +145,11 @@ static const struct rule rules[] = {
   READS("CLUSTER SLOT-STATS"),
   READS("CLUSTER SLOTS"),
   FORBIDDEN("CLUSTER SYNCSLOTS", REPLICATION("CLUSTER SYNCSLOTS")),
-  READS("COMMAND"),
+  BULK("COMMAND"),
+  READS("COMMAND COUNT"),
+  READS("COMMAND GETKEYS"),
+  READS("COMMAND GETKEYSANDFLAGS"),
+  READS("COMMAND HELP"),
   PLAIN("COMMANDLOG"),
   READS("COMMANDLOG GET"),
   READS("COMMANDLOG HELP"),

@@ -25,13 +25,17 @@ static pmx_reply *mux_refuse(const struct route *route, int leased)
   if (route->flags & ROUTE_SESSION)
     return reply_failure(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
                          "%s concerns one connection, and with strategy=mux all callers share it: "
-                         "open a client with strategy=pool, and use pmx_acquire() there",
+                         "open a client with strategy=hybrid, and use pmx_acquire() there",
                          route->command);
   if (route->flags & ROUTE_BLOCKING)
     return reply_failure(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
-                         "%s would stall every other caller of this multiplexed client: open one "
-                         "with strategy=pool for blocking commands",
+                         "%s would stall every other caller of this multiplexed client: open it "
+                         "with strategy=hybrid",
                          route->command);
+  if (route->wish == WISH_DEDICATED)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
+                              "strategy=mux has no connection for one call alone: leave "
+                              "PMX_CALL_DEDICATED out, or open the client with strategy=hybrid");
   return NULL;
 }
 
@@ -77,6 +81,7 @@ static pmx_reply *submit_to_lane(struct mux_lane *ml, struct request *req)
   if (!failure) {
     if (ml->state == MUX_DOWN)
       mux_want_connection(ml, now);
+    ml->stats.lane_requests++;
     lane_submit_locked(&ml->lane, req);
   }
   lane_leave(&ml->lane);
@@ -85,17 +90,11 @@ static pmx_reply *submit_to_lane(struct mux_lane *ml, struct request *req)
 
 static pmx_reply *submit_watcher(struct mux *m, struct request *req)
 {
-  struct parker *parker = parker_get(m->env->parkers);
+  pmx_reply *failure = watchers_add(&m->watchers, m->env, req);
 
-  if (!parker)
-    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
-  atomic_store(&req->parker, parker);
-  lock_acquire(&m->lock);
-  request_set_state(req, REQUEST_QUEUED);
-  list_push_back(&m->watchers, &req->node);
-  lock_release(&m->lock);
-  mux_check_drained(m);
-  return NULL;
+  if (!failure)
+    mux_check_drained(m);
+  return failure;
 }
 
 static pmx_reply *mux_submit(struct strategy *s, struct request *req)
@@ -113,22 +112,10 @@ static pmx_reply *mux_submit(struct strategy *s, struct request *req)
   }
   return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
                             "a client with strategy=mux shares its connections and lends none: "
-                            "open one with strategy=pool for pmx_acquire()");
+                            "open one with strategy=hybrid for pmx_acquire()");
 }
 
 /* ---- giving up ---- */
-
-static void cancel_watcher(struct mux *m, struct request *req, pmx_cause cause)
-{
-  int linked;
-
-  lock_acquire(&m->lock);
-  linked = list_linked(&req->node);
-  list_remove(&req->node);
-  lock_release(&m->lock);
-  if (linked)
-    request_end(req, reply_failure(PMX_NOT_RUN, cause, "mux %s: not done in time", m->name));
-}
 
 static void mux_cancel(struct strategy *s, struct request *req, pmx_cause cause)
 {
@@ -138,7 +125,7 @@ static void mux_cancel(struct strategy *s, struct request *req, pmx_cause cause)
   int64_t now = clock_ns();
 
   if (!req->lane) {
-    cancel_watcher(mux_of(s), req, cause);
+    watchers_cancel(&mux_of(s)->watchers, req, cause, mux_of(s)->name);
     return;
   }
   ml = lane_of(req->lane);
@@ -187,7 +174,6 @@ static void mux_stats(struct strategy *s, pmx_stats *ret)
     mux_add_stats(m->lanes[i], &sum);
     lane_leave(&m->lanes[i]->lane);
   }
-  sum.pushes = atomic_load_explicit(&m->env->pushes, memory_order_relaxed);
   *ret = sum;
 }
 
@@ -233,7 +219,7 @@ static void mux_close(struct strategy *s)
 
   for (unsigned i = 0; i < m->count; i++)
     mux_lane_close(m->lanes[i]);
-  lock_destroy(&m->lock);
+  watchers_destroy(&m->watchers);
   mem_free(m);
 }
 
@@ -247,8 +233,7 @@ static int mux_open(struct link_env *env, const struct config *config, struct st
   m->base.ops = &mux_ops;
   m->env = env;
   snprintf(m->name, sizeof m->name, "%s/%lld", env->name, (long long)config->db);
-  lock_init(&m->lock);
-  list_init(&m->watchers);
+  watchers_init(&m->watchers);
   while (!err && m->count < (unsigned)config->mux_lanes) {
     err = mux_lane_open(m, config, &m->lanes[m->count]);
     m->count += !err;

@@ -18,6 +18,7 @@
 #include "link/lane.h"
 #include "strategy/backoff.h"
 #include "strategy/strategy.h"
+#include "strategy/watchers.h"
 
 enum { MUX_LANES_MAX = 8 };
 
@@ -52,8 +53,7 @@ struct mux {
   char name[300];
   struct mux_lane *lanes[MUX_LANES_MAX];
   unsigned count;
-  struct lock lock;     /* of watchers; taken alone */
-  struct list watchers; /* REQUEST_DRAIN */
+  struct watchers watchers;
 };
 
 /* mux_lane.c: the life of a lane's connections */

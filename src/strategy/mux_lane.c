@@ -289,7 +289,6 @@ void mux_drop_queued(struct mux_lane *ml)
 
 void mux_check_drained(struct mux *m)
 {
-  struct list *node;
   int open = 0;
 
   for (unsigned i = 0; i < m->count; i++) {
@@ -297,17 +296,8 @@ void mux_check_drained(struct mux *m)
     open |= m->lanes[i]->state != MUX_DOWN || !m->lanes[i]->draining;
     lane_leave(&m->lanes[i]->lane);
   }
-  if (open)
-    return;
-  lock_acquire(&m->lock);
-  while ((node = list_first(&m->watchers))) {
-    struct request *req = container_of(node, struct request, node);
-
-    list_remove(node);
-    request_publish(req);
-  }
-  lock_release(&m->lock);
-  reactor_wake_nested(m->env->reactor);
+  if (!open)
+    watchers_end(&m->watchers, m->env);
 }
 
 /* ---- beginning and end ---- */

@@ -100,14 +100,19 @@ void mux_add_stats(struct mux_lane *ml, pmx_stats *sum)
   const struct lane *l = &ml->lane;
 
   sum->opened += ml->stats.opened;
+  sum->lanes_opened += ml->stats.opened;
   sum->closed += ml->stats.closed;
+  sum->lanes_closed += ml->stats.closed;
   sum->closed_error += ml->stats.closed_error;
   sum->dial_failures += ml->stats.dial_failures;
+  sum->lanes_dial_failures += ml->stats.dial_failures;
+  sum->lane_requests += ml->stats.lane_requests;
   sum->queue_full += ml->stats.queue_full;
   sum->pings += ml->stats.pings;
   sum->stalls += ml->stats.stalls;
   sum->breaker_opens += ml->backoff.opens;
   sum->live += ml->state == MUX_OPEN;
+  sum->lanes_live += ml->state == MUX_OPEN;
   sum->connecting += ml->state == MUX_CONNECTING;
   sum->waiting += l->queued;
   sum->in_flight += l->link.conn.ring.count;

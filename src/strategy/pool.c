@@ -149,6 +149,11 @@ static void pool_close(struct strategy *s)
 
 static pmx_reply *pool_refuse(const struct route *route, int leased)
 {
+  if (route->wish == WISH_SHARED)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
+                              leased ? "a lease's connection is not shared: leave PMX_CALL_SHARED out"
+                                     : "strategy=pool shares no connections: leave PMX_CALL_SHARED "
+                                       "out, or open the client with strategy=hybrid");
   if (!(route->flags & ROUTE_SESSION) || leased)
     return NULL;
   return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED, route->hint);

@@ -87,6 +87,5 @@ void pool_stats(struct strategy *s, pmx_stats *ret)
   pool.waiting = p->waiting;
   pool.breaker_opens = p->backoff.opens;
   lock_release(&p->lock);
-  pool.pushes = atomic_load_explicit(&p->env->pushes, memory_order_relaxed);
   *ret = pool;
 }

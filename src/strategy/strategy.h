@@ -19,6 +19,7 @@ enum release_result {
 };
 
 struct strategy_ops {
+  int routes; /* 1: it has several places for requests, and goes by route.place */
   int (*open)(struct link_env *, const struct config *, struct strategy **ret); /* 0 or errno */
   /* NULL, or why it does not carry such a command (leased: on a lease). Thread: any. */
   pmx_reply *(*refuse)(const struct route *, int leased);
@@ -42,9 +43,8 @@ struct strategy_ops {
   void (*close)(struct strategy *);
 };
 
-extern const struct strategy_ops pool_ops, mux_ops;
+extern const struct strategy_ops pool_ops, mux_ops, hybrid_ops;
 
-const struct strategy_ops *strategy_ops_of(pmx_strategy); /* NULL: not in this version */
-const char *strategy_name(pmx_strategy);                  /* "pool" */
+const struct strategy_ops *strategy_ops_of(pmx_strategy);
 
 #endif

@@ -11,16 +11,17 @@
 
 #include "harness/util.h"
 
-const char *const strategies[] = {"pool", "mux"};
+const char *const strategies[] = {"pool", "mux", "hybrid"};
 const int strategy_count = sizeof strategies / sizeof strategies[0];
 
-const struct way ways[] = {{"pool", false}, {"pool", true}, {"mux", false}, {"mux", true}};
+const struct way ways[] = {{"pool", false}, {"pool", true}, {"mux", false},
+                           {"mux", true},   {"hybrid", false}, {"hybrid", true}};
 const int way_count = sizeof ways / sizeof ways[0];
 
 static const struct {
   const char *strategy;
   unsigned traits;
-} traits[] = {{"pool", LEASES | BORROWS}, {"mux", SHARES}};
+} traits[] = {{"pool", LEASES | BORROWS}, {"mux", SHARES}, {"hybrid", LEASES | SHARES}};
 
 bool strategy_has(const char *strategy, enum trait trait)
 {

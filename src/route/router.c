@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* router.c - the order of the questions: what the caller asked for, whether it ends what others
+ * wait for, blocks, holds up its connection, carries much, is known at all; else a lane. Knows no
+ * strategy's insides, and nothing of who is refused what. */
+#include "route/router.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+int router_is_unknown(const struct route *route)
+{
+  return route->command[0] == '?' && !(route->flags & ROUTE_PARKS);
+}
+
+static int is_large(const struct route *route, size_t size, const struct config *config)
+{
+  return (route->flags & ROUTE_BULK) || size > (uint64_t)config->hybrid_bulk_request;
+}
+
+static int is_large_batch(const struct route *route, size_t size, const struct config *config)
+{
+  return route->commands > (uint64_t)config->hybrid_batch_commands ||
+         size > (uint64_t)config->hybrid_batch_size;
+}
+
+static enum route_reason reason_of(const struct route *route, size_t size,
+                                   const struct config *config)
+{
+  if (route->wish != WISH_NONE)
+    return REASON_WISH;
+  if (route->flags & ROUTE_CONTROL)
+    return REASON_CONTROL;
+  if (route->flags & ROUTE_BLOCKING)
+    return REASON_BLOCKS;
+  if (route->flags & ROUTE_PARKS)
+    return REASON_PARKS;
+  if (route->commands)
+    return is_large_batch(route, size, config) ? REASON_BATCH : REASON_ORDINARY;
+  if (is_large(route, size, config))
+    return REASON_LARGE;
+  return router_is_unknown(route) ? REASON_UNKNOWN : REASON_ORDINARY;
+}
+
+void router_place(struct route *route, size_t size, const struct config *config)
+{
+  static const uint8_t places[ROUTE_REASONS] = {
+      [REASON_ORDINARY] = PLACE_LANE,   [REASON_BLOCKS] = PLACE_POOL, [REASON_PARKS] = PLACE_POOL,
+      [REASON_LARGE] = PLACE_POOL,      [REASON_BATCH] = PLACE_POOL,  [REASON_UNKNOWN] = PLACE_POOL,
+      [REASON_CONTROL] = PLACE_CONTROL, [REASON_LEARNED] = PLACE_POOL};
+
+  route->reason = (uint8_t)reason_of(route, size, config);
+  route->place = route->reason == REASON_WISH
+                     ? (route->wish == WISH_SHARED ? PLACE_LANE : PLACE_POOL)
+                     : places[route->reason];
+}
+
+/* ---- in words ---- */
+
+static void add_wait(struct text *text, const struct route *route)
+{
+  text_add(text, "%s blocks ", route->command);
+  if (route->block_ms == ROUTE_BLOCK_FOREVER) {
+    text_add(text, "until it is served");
+  } else {
+    text_add(text, "for up to ");
+    text_add_ms(text, time_from_ms(route->block_ms));
+  }
+}
+
+static void add_size(struct text *text, const struct route *route, size_t size,
+                     const struct config *config)
+{
+  if (route->flags & ROUTE_BULK)
+    text_add(text, "%s is answered with very much", route->command);
+  else
+    text_add(text, "%s has %zu bytes, and hybrid.bulk_request is %lld", route->command, size,
+             (long long)config->hybrid_bulk_request);
+}
+
+static void add_reason(struct text *text, const struct route *route, size_t size,
+                       const struct config *config)
+{
+  switch ((enum route_reason)route->reason) {
+  case REASON_ORDINARY:
+    text_add(text, "%s is an ordinary command", route->command);
+    break;
+  case REASON_WISH:
+    text_add(text, "%s was asked to go there", route->command);
+    break;
+  case REASON_BLOCKS:
+    add_wait(text, route);
+    break;
+  case REASON_PARKS:
+    text_add(text, "%s may hold up its connection", route->command);
+    break;
+  case REASON_LARGE:
+    add_size(text, route, size, config);
+    break;
+  case REASON_BATCH:
+    text_add(text, "the batch has %u commands and %zu bytes", route->commands, size);
+    break;
+  case REASON_CONTROL:
+    text_add(text, "%s ends what others wait for", route->command);
+    break;
+  case REASON_UNKNOWN:
+    text_add(text, "nobody here knows the command, and the server has not said what it is");
+    break;
+  case REASON_LEARNED:
+    text_add(text, "%s has been answered with much", route->command);
+    break;
+  case ROUTE_REASONS:
+    break;
+  }
+}
+
+size_t router_explain(const struct route *route, size_t size, const struct config *config,
+                      char *buf, size_t buf_size)
+{
+  static const char *const places[] = {
+      [PLACE_LANE] = "lane", [PLACE_POOL] = "dedicated", [PLACE_CONTROL] = "control"};
+  char whole[512];
+  struct text text;
+
+  text_init(&text, whole, sizeof whole);
+  text_add(&text, "%s: ", places[route->place]);
+  add_reason(&text, route, size, config);
+  return text_copy(&text, buf, buf_size);
+}
