@@ -7,27 +7,12 @@
 #include "route/classify.h"
 #include "route/router.h"
 
-static size_t refused(pmx_reply *failure, char *buf, size_t size)
-{
-  char whole[512];
-  struct text text;
+enum { NAME_SHOWN = 32 };
 
-  text_init(&text, whole, sizeof whole);
-  text_add(&text, "refused: %s", pmx_reply_error(failure));
+static void add_refusal(struct text *text, pmx_reply *failure)
+{
+  text_add(text, "refused: %s", pmx_reply_error(failure));
   pmx_reply_free(failure);
-  return text_copy(&text, buf, size);
-}
-
-static size_t always(const struct strategy_ops *ops, char *buf, size_t size)
-{
-  char whole[128];
-  struct text text;
-
-  text_init(&text, whole, sizeof whole);
-  text_add(&text, "%s",
-           ops == &pool_ops ? "dedicated: strategy=pool gives each call a connection of its own"
-                            : "lane: with strategy=mux all calls share connections");
-  return text_copy(&text, buf, size);
 }
 
 static void look_up(pmx_client *c, const struct args *args, struct route *route)
@@ -38,7 +23,22 @@ static void look_up(pmx_client *c, const struct args *args, struct route *route)
     unknown_look(&rt->unknowns, args->argv[0], args->len[0], route);
 }
 
-static size_t explain(pmx_client *c, const struct args *args, char *buf, size_t buf_size)
+/* What the library does not know is called as the caller calls it. */
+static void add_route(struct text *text, const pmx_client *c, const struct args *args,
+                      const struct route *route, size_t size)
+{
+  char buf[4 * NAME_SHOWN + 8];
+  struct text name;
+
+  text_init(&name, buf, sizeof buf);
+  if (route->command[0] == '?')
+    text_add_quoted(&name, args->argv[0], args->len[0], NAME_SHOWN);
+  else
+    text_add(&name, "%s", route->command);
+  router_explain(route, buf, size, &c->config, text);
+}
+
+static void explain(pmx_client *c, const struct args *args, struct text *text)
 {
   struct order order;
   pmx_reply *failure;
@@ -49,13 +49,17 @@ static size_t explain(pmx_client *c, const struct args *args, char *buf, size_t 
   failure = call_refuse(c, &order);
   if (!failure)
     failure = args_measure(args, &size);
-  if (failure)
-    return refused(failure, buf, buf_size);
-  if (!c->strategy->routes)
-    return always(c->strategy, buf, buf_size);
-  router_place(&order.route, size, &c->config);
-  look_up(c, args, &order.route);
-  return router_explain(&order.route, size, &c->config, buf, buf_size);
+  if (failure) {
+    add_refusal(text, failure);
+  } else if (!c->strategy->routes) {
+    text_add(text, c->strategy == &mux_ops
+                       ? "lane: with strategy=mux all calls share connections"
+                       : "dedicated: with strategy=pool each call has a connection of its own");
+  } else {
+    router_place(&order.route, size, &c->config);
+    look_up(c, args, &order.route);
+    add_route(text, c, args, &order.route, size);
+  }
 }
 
 size_t pmx_explain(pmx_client *c, int argc, const char *const *argv, const size_t *len, char *buf,
@@ -64,13 +68,18 @@ size_t pmx_explain(pmx_client *c, int argc, const char *const *argv, const size_
   int cancel_state = thread_cancel_disable();
   struct args args;
   pmx_reply *failure;
-  size_t n;
+  struct text text;
+  char whole[640];
 
+  text_init(&text, whole, sizeof whole);
   args_init(&args);
   failure = c ? args_from_argv(&args, argc, argv, len)
               : reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE, "the client is NULL");
-  n = failure ? refused(failure, buf, size) : explain(c, &args, buf, size);
+  if (failure)
+    add_refusal(&text, failure);
+  else
+    explain(c, &args, &text);
   args_clear(&args);
   thread_cancel_restore(cancel_state);
-  return n;
+  return text_copy(&text, buf, size);
 }

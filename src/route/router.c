@@ -57,7 +57,7 @@ void router_place(struct route *route, size_t size, const struct config *config)
 
 static void add_wait(struct text *text, const struct route *route)
 {
-  text_add(text, "%s blocks ", route->command);
+  text_add(text, "blocks ");
   if (route->block_ms == ROUTE_BLOCK_FOREVER) {
     text_add(text, "until it is served");
   } else {
@@ -70,9 +70,9 @@ static void add_size(struct text *text, const struct route *route, size_t size,
                      const struct config *config)
 {
   if (route->flags & ROUTE_BULK)
-    text_add(text, "%s is answered with very much", route->command);
+    text_add(text, "is answered with very much");
   else
-    text_add(text, "%s has %zu bytes, and hybrid.bulk_request is %lld", route->command, size,
+    text_add(text, "has %zu bytes, and hybrid.bulk_request is %lld", size,
              (long long)config->hybrid_bulk_request);
 }
 
@@ -81,47 +81,43 @@ static void add_reason(struct text *text, const struct route *route, size_t size
 {
   switch ((enum route_reason)route->reason) {
   case REASON_ORDINARY:
-    text_add(text, "%s is an ordinary command", route->command);
+    text_add(text, "is an ordinary command");
     break;
   case REASON_WISH:
-    text_add(text, "%s was asked to go there", route->command);
+    text_add(text, "was asked to go there");
     break;
   case REASON_BLOCKS:
     add_wait(text, route);
     break;
   case REASON_PARKS:
-    text_add(text, "%s may hold up its connection", route->command);
+    text_add(text, "may hold up its connection");
     break;
   case REASON_LARGE:
     add_size(text, route, size, config);
     break;
   case REASON_BATCH:
-    text_add(text, "the batch has %u commands and %zu bytes", route->commands, size);
+    text_add(text, "has %u commands and %zu bytes", route->commands, size);
     break;
   case REASON_CONTROL:
-    text_add(text, "%s ends what others wait for", route->command);
+    text_add(text, "ends what others wait for");
     break;
   case REASON_UNKNOWN:
-    text_add(text, "nobody here knows the command, and the server has not said what it is");
+    text_add(text, "is not known here, and the server has not said that it may share");
     break;
   case REASON_LEARNED:
-    text_add(text, "%s has been answered with much", route->command);
+    text_add(text, "has been answered with much");
     break;
   case ROUTE_REASONS:
     break;
   }
 }
 
-size_t router_explain(const struct route *route, size_t size, const struct config *config,
-                      char *buf, size_t buf_size)
+void router_explain(const struct route *route, const char *name, size_t size,
+                    const struct config *config, struct text *text)
 {
   static const char *const places[] = {
       [PLACE_LANE] = "lane", [PLACE_POOL] = "dedicated", [PLACE_CONTROL] = "control"};
-  char whole[512];
-  struct text text;
 
-  text_init(&text, whole, sizeof whole);
-  text_add(&text, "%s: ", places[route->place]);
-  add_reason(&text, route, size, config);
-  return text_copy(&text, buf, buf_size);
+  text_add(text, "%s: %s ", places[route->place], name);
+  add_reason(text, route, size, config);
 }

@@ -7,12 +7,15 @@
 #include "call/config.h"
 #include "call/route.h"
 
+struct text;
+
 /* Sets place and reason. size: encoded bytes. Thread: any. Locks: none. */
 void router_place(struct route *, size_t size, const struct config *);
 /* 1: the server has to say what kind of command this is. */
 int router_is_unknown(const struct route *);
-/* "dedicated: BLPOP blocks for up to 5 s", of one that is not refused; as snprintf returns. */
-size_t router_explain(const struct route *, size_t size, const struct config *, char *buf,
-                      size_t buf_size);
+/* "dedicated: BLPOP blocks for up to 5.0 s", of one that is not refused. name: of the command, for
+ * people. */
+void router_explain(const struct route *, const char *name, size_t size, const struct config *,
+                    struct text *);
 
 #endif

@@ -39,7 +39,7 @@ static struct hybrid *hybrid_of(struct strategy *s)
 
 static struct strategy *part_of(const struct hybrid *h, const struct request *req)
 {
-  int pooled = req->kind != REQUEST_COMMAND || req->pinned || req->route.place == PLACE_POOL;
+  int pooled = req->kind != REQUEST_COMMAND || req->pinned || req->route.place != PLACE_LANE;
 
   return h->parts[pooled ? POOL : MUX].strategy;
 }
@@ -47,8 +47,10 @@ static struct strategy *part_of(const struct hybrid *h, const struct request *re
 /* A call or a lease carries all that it does with a pool, unless it insists on a lane. */
 static pmx_reply *hybrid_refuse(const struct route *route, int leased)
 {
-  if (route->wish != WISH_SHARED || leased || (route->flags & ROUTE_SESSION))
+  if (route->wish != WISH_SHARED || leased)
     return pool_ops.refuse(route, leased);
+  if (route->flags & ROUTE_SESSION)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED, route->hint);
   if (route->flags & (ROUTE_BLOCKING | ROUTE_PARKS))
     return reply_failure(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
                          "%s would stall every other caller on its lane: leave PMX_CALL_SHARED out",
