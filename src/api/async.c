@@ -70,6 +70,7 @@ static void finish(struct async *a, pmx_reply *reply)
   reply = retry_sum_up(&a->order, &a->attempts, reply);
   atomic_store_explicit(&a->over, 1, memory_order_release);
   call_let_go(&a->call);
+  call_learn(a->client, &a->order, reply);
   if (!a->target.internal)
     call_count(a->client, reply);
   if (a->target.future) {

@@ -113,6 +113,7 @@ void order_init(struct order *order, struct link *link, uint64_t ticket)
 {
   order->link = link;
   order->ticket = ticket;
+  order->learn = 0;
   order->encoded = (struct encoded){NULL, NULL, 0};
 }
 
@@ -232,13 +233,36 @@ pmx_reply *call_make_order(const pmx_client *c, const struct call *call, const s
   return failure;
 }
 
+/* Has much been the answer lately? Then it leaves the lane, or is only counted. */
+static void look_at_history(pmx_client *c, const struct args *args, struct order *order)
+{
+  if (c->config.hybrid_learn == LEARN_OFF || args->argc < 2)
+    return;
+  order->learn = learn_key(&order->route, args->argv[1], args->len[1]);
+  if (!learn_is_large(&c->learn, order->learn))
+    return;
+  atomic_fetch_add_explicit(&c->counters.routed[REASON_LEARNED], 1, memory_order_relaxed);
+  if (c->config.hybrid_learn == LEARN_ON) {
+    order->route.place = PLACE_POOL;
+    order->route.reason = REASON_LEARNED;
+  }
+}
+
+void call_learn(pmx_client *c, const struct order *order, const pmx_reply *reply)
+{
+  if (order->learn && pmx_reply_status(reply) == PMX_OK)
+    learn_note(&c->learn, order->learn, reply_bytes(reply) > (uint64_t)c->config.hybrid_bulk_reply);
+}
+
 void call_route(pmx_client *c, struct runtime *rt, const struct args *args, struct order *order)
 {
   if (!c->strategy->routes || order->link)
     return;
   if (order->route.reason == REASON_UNKNOWN)
     unknown_settle(c, &rt->unknowns, args->argv[0], args->len[0], &order->route);
-  if (order->route.reason != REASON_ORDINARY)
+  if (order->route.reason == REASON_ORDINARY)
+    look_at_history(c, args, order);
+  else
     atomic_fetch_add_explicit(&c->counters.routed[order->route.reason], 1, memory_order_relaxed);
 }
 
@@ -262,6 +286,7 @@ static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *
     call_route(c, rt, args, order);
     call_allow_blocking(c, &order->route, &call);
     reply = run(c, rt, order, &call);
+    call_learn(c, order, reply);
   }
   call_let_go(&call);
   return reply;

@@ -11,6 +11,7 @@ struct order {
   struct route route;
   struct link *link; /* of the lease, or NULL */
   uint64_t ticket;
+  uint32_t learn; /* where to note the size of its reply; 0 = nowhere */
 };
 
 void order_init(struct order *, struct link *, uint64_t ticket);
@@ -22,6 +23,7 @@ pmx_reply *call_make_order(const pmx_client *, const struct call *, const struct
 void call_route(pmx_client *, struct runtime *, const struct args *, struct order *);
 void call_prepare(struct request *, const struct order *, const struct call *, int64_t now);
 void call_take_back(const struct request *, struct order *); /* after its end: who owns the bytes */
+void call_learn(pmx_client *, const struct order *, const pmx_reply *);
 void call_count(pmx_client *, const pmx_reply *);
 
 /* The arguments have been read, or `bad_args` says why not. Counts the call. */

@@ -15,6 +15,7 @@
 #include "call/cancel.h"
 #include "call/config.h"
 #include "link/link.h"
+#include "route/learn.h"
 #include "strategy/strategy.h"
 
 struct node {
@@ -65,6 +66,7 @@ struct pmx_client {
   /* the LIVE options that calls read */
   _Atomic int64_t command_timeout, blocking_grace, retry_max, retry_reads;
   struct call_counters counters;
+  struct learn learn;
 };
 
 /* runtime.c. NULL and the reason when it cannot be had. */

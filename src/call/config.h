@@ -35,6 +35,7 @@ enum { PROTOCOL_AUTO, PROTOCOL_RESP2, PROTOCOL_RESP3 };
 enum { ORDER_LIFO, ORDER_FIFO };
 enum { PREFILL_NONE, PREFILL_ASYNC, PREFILL_SYNC };
 enum { CHECK_NONE, CHECK_PEEK, CHECK_PING };
+enum { LEARN_OFF, LEARN_OBSERVE, LEARN_ON };
 enum { RESET_TRACKED, RESET_CLOSE, RESET_ALWAYS };
 
 int config_copy(struct config *to, const struct config *from); /* 0, or -1: out of memory */

@@ -73,6 +73,11 @@ void reply_tree_free(struct reply_tree *tree)
   mem_free(tree);
 }
 
+size_t reply_bytes(const pmx_reply *reply)
+{
+  return reply && reply->tree ? reply->tree->bytes : 0;
+}
+
 /* A new block for `size` (aligned) bytes; the roomier of it and the old one serves what follows. */
 static void *block_alloc(struct reply_tree *tree, size_t size)
 {

@@ -42,6 +42,7 @@ void reply_tree_free(struct reply_tree *); /* of an unfinished tree; NULL is ign
 void *reply_tree_alloc(struct reply_tree *, size_t size);
 int reply_tree_over(const struct reply_tree *);
 size_t reply_tree_bytes(const struct reply_tree *);
+size_t reply_bytes(const pmx_reply *); /* of the tree that it belongs to */
 
 /* ---- failures made by the library: never NULL ---- */
 /* When memory is short, a static reply of the same status and cause, with a static text. */

@@ -235,6 +235,36 @@ START_TEST(a_script_is_killed_though_the_lane_is_behind_it)
 }
 END_TEST
 
+static const struct {
+  const char *learn;
+  bool counts, moves;
+} learning[] = {{"off", false, false}, {"observe", true, false}, {"on", true, true}};
+
+START_TEST(what_is_answered_with_much_is_noticed)
+{
+  struct server *server = server_start(NULL);
+  pmx_client *client = open_client("hybrid", server_url(server, SERVER_TCP), "hybrid.learn",
+                                   learning[_i].learn, NULL);
+
+  check_is_ok(pmx_command(client, "SETRANGE large 100000 x"));
+  check_is_ok(pmx_command(client, "SET small x"));
+  for (int i = 0; i < 10; i++) {
+    check_is_ok(pmx_command(client, "GET large"));
+    check_is_ok(pmx_command(client, "GET small"));
+    check_is_ok(pmx_future_take(pmx_submit(client, NULL, "GET large")));
+  }
+  ck_assert_uint_eq(stats_of(client).routed_learned, learning[_i].counts ? 18 : 0);
+  ck_assert_uint_eq(stats_of(client).borrows, learning[_i].moves ? 18 : 0);
+  check_is_ok(pmx_command(client, "SET large x"));
+  for (int i = 0; i < 30; i++)
+    check_is_ok(pmx_command(client, "GET large"));
+  ck_assert_uint_eq(stats_of(client).routed_learned, learning[_i].counts ? 18 + 16 : 0);
+  ck_assert_uint_eq(stats_of(client).borrows, learning[_i].moves ? 18 + 16 : 0);
+  close_client(client);
+  ck_assert(server_stop(server));
+}
+END_TEST
+
 /* ---- neither part delays the other ---- */
 
 START_TEST(an_exhausted_pool_says_so_and_delays_no_lane)
@@ -420,6 +450,7 @@ int main(void)
   tcase_add_loop_test(tc, a_blocking_command_delays_nobody, 0, 2 * 3 * BLOCKING);
   tcase_add_test(tc, what_only_looks_like_it_stays_on_the_lane);
   tcase_add_test(tc, every_reason_is_counted_and_explained);
+  tcase_add_loop_test(tc, what_is_answered_with_much_is_noticed, 0, 3);
   tcase_add_loop_test(tc, large_requests_leave_the_lane, 0, 2);
   tcase_add_loop_test(tc, a_script_is_killed_though_the_lane_is_behind_it, 0, 2);
   tcase_add_loop_test(tc, an_exhausted_pool_says_so_and_delays_no_lane, 0, 2);
