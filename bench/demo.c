@@ -54,6 +54,7 @@ static pmx_client *open_client(const char *url, const char *name)
   pmx_client *client;
   pmx_reply *err;
 
+  pmx_options_set(options, "strategy", "pool"); /* one connection for each caller */
   snprintf(size, sizeof size, "%d", (int)CONNECTIONS);
   pmx_options_set(options, "pool.max_size", size);
   pmx_options_set(options, "pool.wait_timeout", "2s");

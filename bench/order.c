@@ -208,6 +208,7 @@ static pmx_client *open_client(const char *url, int connections)
   pmx_reply *err;
 
   snprintf(size, sizeof size, "%d", connections);
+  pmx_options_set(options, "strategy", "pool");
   pmx_options_set(options, "pool.max_size", size);
   pmx_options_set(options, "pool.min_idle", size);
   pmx_options_set(options, "pool.prefill", "sync");

@@ -130,6 +130,7 @@ static pmx_client *open_poolmux(const char *url, int threads)
   pmx_reply *err;
 
   snprintf(size, sizeof size, "%d", threads);
+  pmx_options_set(options, "strategy", "pool");
   pmx_options_set(options, "pool.max_size", size);
   client = pmx_open(url, options, &err);
   if (!client)
