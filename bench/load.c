@@ -15,7 +15,7 @@
 enum { MAX_CASES = 16, MAX_CALLERS = 4096, MAX_CONTESTANTS = 16 };
 
 static const struct contestant *const contestants[] = {
-    &load_hiredis, &load_pipeline, &load_libevent, &load_pool,  &load_mux,
+    &load_hiredis, &load_pipeline, &load_libevent, &load_pool,  &load_mux,       &load_hybrid,
     &load_spin,    &load_callback, &load_loop,     &load_wakes, &load_generator,
 };
 enum { CONTESTANTS = sizeof contestants / sizeof *contestants };

@@ -78,7 +78,7 @@ struct contestant {
   void (*close)(void *self);
 };
 extern const struct contestant load_hiredis, load_pipeline, load_libevent, load_pool, load_mux,
-    load_spin, load_callback, load_loop, load_wakes, load_generator;
+    load_hybrid, load_spin, load_callback, load_loop, load_wakes, load_generator;
 
 /* ---- rounds ---- */
 struct rounds {

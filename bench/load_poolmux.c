@@ -42,6 +42,11 @@ static void *open_mux(const char *url, int callers, char why[LOAD_WHY])
   return open_client(url, "mux", NULL, NULL, callers, why);
 }
 
+static void *open_hybrid(const char *url, int callers, char why[LOAD_WHY])
+{
+  return open_client(url, "hybrid", NULL, NULL, callers, why);
+}
+
 static void *open_spin(const char *url, int callers, char why[LOAD_WHY])
 {
   return open_client(url, "mux", "mux.spin", "50us", callers, why);
@@ -235,6 +240,14 @@ const struct contestant load_mux = {
     .name = "poolmux-mux",
     .what = "N threads, one client with strategy=mux",
     .open = open_mux,
+    .run = run,
+    .close = close_client,
+};
+
+const struct contestant load_hybrid = {
+    .name = "poolmux-hybrid",
+    .what = "N threads, one client with strategy=hybrid",
+    .open = open_hybrid,
     .run = run,
     .close = close_client,
 };

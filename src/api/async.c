@@ -241,7 +241,7 @@ static struct async *make(pmx_client *c, struct runtime *rt, struct order *order
 
   if (!a)
     return NULL;
-  memset(a, 0, sizeof *a);
+  memset(&a->refs, 0, sizeof *a - offsetof(struct async, refs)); /* the rest is call_prepare's */
   a->order = *order;
   order->encoded.heap = NULL; /* moved */
   if (inside) {
@@ -316,7 +316,7 @@ static pmx_reply *start(pmx_client *c, const struct call *call, const struct arg
   if (!a)
     return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
   a->target = *target;
-  a->call = *call;
+  memcpy(&a->call, call, offsetof(struct call, hold));
   call_allow_blocking(c, &a->order.route, &a->call);
   return begin(a);
 }

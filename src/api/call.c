@@ -55,7 +55,7 @@ pmx_reply *call_read(const pmx_client *c, const pmx_call *in, struct call *ret)
 
   if (failure)
     return failure;
-  *ret = (struct call){.flags = call.flags};
+  ret->flags = call.flags;
   ret->cancel = call.cancel;
   ret->thread = thread_number();
   ret->started = clock_ns();

@@ -186,7 +186,7 @@ static char *put_bulk(char *at, const char *bytes, size_t len)
   return at;
 }
 
-pmx_reply *args_measure(const struct args *args, size_t *ret)
+static inline pmx_reply *measure(const struct args *args, size_t *ret)
 {
   size_t total = 1 + digits((size_t)args->argc) + 2;
 
@@ -202,6 +202,11 @@ pmx_reply *args_measure(const struct args *args, size_t *ret)
   return NULL;
 }
 
+pmx_reply *args_measure(const struct args *args, size_t *ret)
+{
+  return measure(args, ret);
+}
+
 pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_bytes,
                        char small[ENCODED_SMALL])
 {
@@ -212,7 +217,7 @@ pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_
   *ret = (struct encoded){NULL, NULL, 0};
   if (args->argc < 1)
     return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "the command has no argument");
-  failure = args_measure(args, &size);
+  failure = measure(args, &size);
   if (failure)
     return failure;
   if (size > max_bytes || size == SIZE_MAX)

@@ -134,8 +134,6 @@ void classify(int argc, const char *const *argv, const size_t *len, struct route
     sub = argv[1];
     sub_len = argument_len(&args, 1);
   }
-  if (is_of_parking_module(argv[0], name_len))
-    ret->flags |= ROUTE_PARKS;
   command = command_find(argv[0], name_len, sub, sub_len);
   rule = rule_find(argv[0], name_len, sub, sub_len);
   if (command)
@@ -144,6 +142,8 @@ void classify(int argc, const char *const *argv, const size_t *len, struct route
     apply_rule(&args, rule, ret);
   if (!command && !rule) {
     apply_special_name(&args, ret);
+    if (is_of_parking_module(argv[0], name_len))
+      ret->flags |= ROUTE_PARKS;
     return;
   }
   /* The longer one knows the subcommand. */

@@ -13,19 +13,32 @@ enum { HASHED_BYTES = 64 };
 #define REPLIES 0xffffU
 #define EXPECTED (1U << 16)
 
-static uint32_t mix(uint32_t hash, const char *bytes, size_t len)
+/* Eight bytes at a time, the last ones again when they are fewer: it is done for every call. */
+static uint64_t mix(uint64_t hash, const char *bytes, size_t len)
 {
-  for (size_t i = 0; i < len && i < HASHED_BYTES; i++)
-    hash = (hash ^ (unsigned char)bytes[i]) * 16777619U; /* FNV-1a */
-  return hash;
+  const uint64_t prime = UINT64_C(0x9e3779b97f4a7c15);
+  uint64_t word = 0;
+
+  len = len < HASHED_BYTES ? len : HASHED_BYTES;
+  if (len < sizeof word) {
+    memcpy(&word, bytes, len);
+    return (hash ^ word) * prime;
+  }
+  for (size_t i = 0; i + sizeof word <= len; i += sizeof word) {
+    memcpy(&word, bytes + i, sizeof word);
+    hash = (hash ^ word) * prime;
+    hash ^= hash >> 29;
+  }
+  memcpy(&word, bytes + len - sizeof word, sizeof word);
+  return (hash ^ word) * prime;
 }
 
 uint32_t learn_key(const struct route *route, const char *first_argument, size_t len)
 {
-  uint32_t hash = (uint32_t)((uintptr_t)route->command >> 2) * 2654435761U ^ (uint32_t)len;
+  uint64_t hash = mix((uintptr_t)route->command ^ (uint64_t)len << 48, first_argument, len);
+  uint32_t key = (uint32_t)(hash >> 32);
 
-  hash = mix(hash, first_argument, len);
-  return hash ? hash : 1;
+  return key ? key : 1;
 }
 
 static const struct learn_entry *find(const struct learn *l, uint32_t key)
