@@ -121,6 +121,17 @@ typedef struct pmx_event {
 } pmx_event;
 typedef void (*pmx_event_fn)(void *ud, const pmx_event *);
 PMX_API void pmx_options_set_events(pmx_options *, pmx_event_fn, void *ud);
+/* Around every call. The strings are static or the client's; place and reason: see the manual. */
+typedef struct pmx_trace_call {
+  size_t size;
+  const char *command, *endpoint, *place, *reason; /* "BLPOP", …, "dedicated", "blocks" */
+} pmx_trace_call;
+typedef struct pmx_trace {
+  size_t size;
+  void *(*begin)(void *ud, const pmx_trace_call *); /* on the caller's thread; its own span */
+  void (*end)(void *ud, void *span, const pmx_trace_call *, const pmx_reply *); /* once for each */
+} pmx_trace;
+PMX_API void pmx_options_set_trace(pmx_options *, const pmx_trace *, void *ud); /* copied */
 
 /* ---- client ---- */
 /* Connects and checks once (connect=lazy: not). Either of url and options may be NULL; the URL wins

@@ -10,6 +10,7 @@
 #include "api/async.h"
 #include <string.h>
 #include "api/retry.h"
+#include "api/trace.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
@@ -29,6 +30,7 @@ struct async {
   struct order order;
   struct call call;
   struct attempts attempts;
+  void *span;         /* the program's, see trace.h */
   struct timer timer; /* the deadline; while PAUSED: the next try */
   struct list pause;  /* on runtime.paused */
   struct job job;     /* the next try; in the end the callback */
@@ -52,12 +54,20 @@ static void unref(struct async *a)
 
 /* ---- the end ---- */
 
+static int is_traced(const struct async *a)
+{
+  return trace_wanted(a->client) && !a->target.internal;
+}
+
 static void run_callback(struct job *job)
 {
   struct async *a = container_of(job, struct async, job);
 
   atomic_fetch_sub_explicit(&a->runtime->undelivered, 1, memory_order_relaxed);
-  a->target.fn(a->target.ud, a->reply);
+  if (is_traced(a))
+    trace_end(a->client, a->runtime, &a->order, a->span, a->reply);
+  if (a->target.fn)
+    a->target.fn(a->target.ud, a->reply);
   pmx_reply_free(a->reply);
   unref(a);
 }
@@ -73,13 +83,15 @@ static void finish(struct async *a, pmx_reply *reply)
   call_learn(a->client, &a->order, reply);
   if (!a->target.internal)
     call_count(a->client, reply);
-  if (a->target.future) {
+  if (a->target.future && !is_traced(a)) {
     timer_clear(reactor, &a->timer);
     future_publish(a->target.future, reply);
     unref(a);
     return;
   }
   a->reply = reply;
+  if (a->target.future) /* its trace ends where callbacks run, whichever thread we are on */
+    future_publish(a->target.future, pmx_reply_ref(reply));
   atomic_fetch_add_explicit(&a->runtime->undelivered, 1, memory_order_relaxed);
   a->job.run = run_callback;
   reactor_call(reactor, &a->job, &a->timer);
@@ -281,6 +293,18 @@ static pmx_reply *check_backlog(const struct async *a)
   return reply_failure(PMX_NOT_RUN, PMX_CAUSE_QUEUE_FULL, "%u callbacks have yet to run", n);
 }
 
+static pmx_reply *submit_traced(struct async *a)
+{
+  pmx_reply *failure;
+
+  if (is_traced(a))
+    a->span = trace_begin(a->client, a->runtime, &a->order);
+  failure = submit(a, a->call.started);
+  if (failure && is_traced(a))
+    trace_end(a->client, a->runtime, &a->order, a->span, failure);
+  return failure;
+}
+
 static pmx_reply *begin(struct async *a)
 {
   pmx_reply *failure;
@@ -291,7 +315,7 @@ static pmx_reply *begin(struct async *a)
   if (!failure)
     failure = check_backlog(a);
   if (!failure)
-    failure = submit(a, a->call.started);
+    failure = submit_traced(a);
   if (failure) {
     call_let_go(&a->call);
     unref(a);

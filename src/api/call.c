@@ -3,6 +3,7 @@
  * take, and the loop of its tries. */
 #include "api/call.h"
 #include "api/retry.h"
+#include "api/trace.h"
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
@@ -272,6 +273,7 @@ static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *
   char small[ENCODED_SMALL];
   struct call call;
   struct runtime *rt = NULL;
+  void *span;
   pmx_reply *reply = call_read(c, in, &call);
 
   if (!reply)
@@ -285,8 +287,11 @@ static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *
   if (rt) {
     call_route(c, rt, args, order);
     call_allow_blocking(c, &order->route, &call);
+    span = trace_wanted(c) ? trace_begin(c, rt, order) : NULL;
     reply = run(c, rt, order, &call);
     call_learn(c, order, reply);
+    if (trace_wanted(c))
+      trace_end(c, rt, order, span, reply);
   }
   call_let_go(&call);
   return reply;

@@ -218,3 +218,18 @@ void pmx_options_set_events(pmx_options *options, pmx_event_fn fn, void *ud)
   options->config.event = fn;
   options->config.event_ud = ud;
 }
+
+void pmx_options_set_trace(pmx_options *options, const pmx_trace *trace, void *ud)
+{
+  pmx_trace copy = {0};
+
+  if (!options)
+    return;
+  /* A program built with an older header has a shorter struct. */
+  if (trace)
+    memcpy(&copy, trace, trace->size < sizeof copy ? trace->size : sizeof copy);
+  if (!copy.begin || !copy.end)
+    copy = (pmx_trace){0};
+  options->config.trace = copy;
+  options->config.trace_ud = ud;
+}

@@ -48,6 +48,8 @@ int config_copy(struct config *to, const struct config *from)
   to->log_ud = from->log_ud;
   to->event = from->event;
   to->event_ud = from->event_ud;
+  to->trace = from->trace;
+  to->trace_ud = from->trace_ud;
   if (failed)
     config_clear(to);
   return failed;

@@ -24,6 +24,8 @@ struct config {
   void *log_ud;
   pmx_event_fn event;
   void *event_ud;
+  pmx_trace trace;
+  void *trace_ud;
 };
 
 /* Values of ENUM options, in the order of their names. */

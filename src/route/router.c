@@ -55,6 +55,24 @@ void router_place(struct route *route, size_t size, const struct config *config)
 
 /* ---- in words ---- */
 
+const char *router_place_word(const struct route *route)
+{
+  static const char *const words[] = {
+      [PLACE_LANE] = "lane", [PLACE_POOL] = "dedicated", [PLACE_CONTROL] = "control"};
+
+  return words[route->place];
+}
+
+const char *router_reason_word(const struct route *route)
+{
+  static const char *const words[ROUTE_REASONS] = {
+      [REASON_ORDINARY] = "ordinary", [REASON_WISH] = "asked",      [REASON_BLOCKS] = "blocks",
+      [REASON_PARKS] = "parks",       [REASON_LARGE] = "large",     [REASON_BATCH] = "batch",
+      [REASON_CONTROL] = "control",   [REASON_UNKNOWN] = "unknown", [REASON_LEARNED] = "learned"};
+
+  return words[route->reason];
+}
+
 static void add_wait(struct text *text, const struct route *route)
 {
   text_add(text, "blocks ");
@@ -115,9 +133,6 @@ static void add_reason(struct text *text, const struct route *route, size_t size
 void router_explain(const struct route *route, const char *name, size_t size,
                     const struct config *config, struct text *text)
 {
-  static const char *const places[] = {
-      [PLACE_LANE] = "lane", [PLACE_POOL] = "dedicated", [PLACE_CONTROL] = "control"};
-
-  text_add(text, "%s: %s ", places[route->place], name);
+  text_add(text, "%s: %s ", router_place_word(route), name);
   add_reason(text, route, size, config);
 }

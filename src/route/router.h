@@ -13,6 +13,9 @@ struct text;
 void router_place(struct route *, size_t size, const struct config *);
 /* 1: the server has to say what kind of command this is. */
 int router_is_unknown(const struct route *);
+/* In a word: "lane", "dedicated", "control"; "ordinary", "asked", "blocks" … Static. */
+const char *router_place_word(const struct route *);
+const char *router_reason_word(const struct route *);
 /* "dedicated: BLPOP blocks for up to 5.0 s", of one that is not refused. name: of the command, for
  * people. */
 void router_explain(const struct route *, const char *name, size_t size, const struct config *,
