@@ -52,6 +52,31 @@ START_TEST(argv_becomes_an_array_of_bulk_strings)
 }
 END_TEST
 
+START_TEST(arguments_are_added_behind_those_that_are_there)
+{
+  const char *head[] = {"EVAL", "return 1", "1"};
+  const char *argv[] = {"k", NULL, "a", "b", "c", "d", "e"}, *bad[] = {"x", NULL};
+  size_t len[] = {1, 0, 1, 1, 1, 1, 1};
+  const char want[] =
+      "*10\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n1\r\n$1\r\nk\r\n$0\r\n\r\n$1\r\na\r\n"
+      "$1\r\nb\r\n$1\r\nc\r\n$1\r\nd\r\n$1\r\ne\r\n";
+  struct encoded out;
+  struct args args;
+
+  args_init(&args);
+  ck_assert_ptr_null(args_add(&args, 3, head, NULL));
+  ck_assert_ptr_null(args_add(&args, 0, NULL, NULL));
+  ck_assert_ptr_null(args_add(&args, 7, argv, len));
+  ck_assert_ptr_null(encode_args(&out, &args, NO_LIMIT, small_bytes));
+  ck_assert_uint_eq(out.size, sizeof want - 1);
+  ck_assert_mem_eq(out.bytes, want, out.size);
+  encoded_clear(&out);
+  expect_failure(args_add(&args, 2, bad, NULL), PMX_INVALID, PMX_CAUSE_NONE, "argument 1 is NULL");
+  expect_failure(args_add(&args, INT32_MAX, bad, NULL), PMX_NOMEM, PMX_CAUSE_NONE, "memory");
+  args_clear(&args);
+}
+END_TEST
+
 START_TEST(argv_without_lengths_is_c_strings)
 {
   const char *argv[] = {"GET", "key"};
@@ -234,6 +259,7 @@ int main(void)
   const TTest *const tests[] = {
       argv_becomes_an_array_of_bulk_strings,
       argv_without_lengths_is_c_strings,
+      arguments_are_added_behind_those_that_are_there,
       argv_agrees_with_hiredis_for_all_sizes,
       what_is_no_command_is_invalid,
       too_large_names_what_and_the_limit,

@@ -183,9 +183,8 @@ static int pause_until(struct runtime *rt, const struct call *call, int64_t at, 
 }
 
 static pmx_reply *run(pmx_client *c, struct runtime *rt, struct order *order,
-                      const struct call *call)
+                      const struct call *call, struct attempts *attempts)
 {
-  struct attempts attempts = {0, 0, 0};
   int64_t now = call->started, at;
   pmx_reply *reply;
 
@@ -194,13 +193,13 @@ static pmx_reply *run(pmx_client *c, struct runtime *rt, struct order *order,
     if (pmx_reply_status(reply) == PMX_OK)
       return reply;
     now = clock_ns();
-    at = retry_at(c, order, call, reply, &attempts, now);
+    at = retry_at(c, order, call, reply, attempts, now);
     if (at == RETRY_NOT || !pause_until(rt, call, at, now))
       break;
-    retry_begins(c, &attempts, reply);
+    retry_begins(c, attempts, reply);
     now = clock_ns();
   }
-  return retry_sum_up(order, &attempts, reply);
+  return retry_sum_up(order, attempts, reply);
 }
 
 /* ---- the whole call ---- */
@@ -267,13 +266,30 @@ void call_route(pmx_client *c, struct runtime *rt, const struct args *args, stru
     atomic_fetch_add_explicit(&c->counters.routed[order->route.reason], 1, memory_order_relaxed);
 }
 
+pmx_reply *call_perform(pmx_client *c, struct runtime *rt, const struct args *args,
+                        struct order *order, struct call *call, struct attempts *attempts)
+{
+  void *span = NULL;
+  pmx_reply *reply;
+
+  call_route(c, rt, args, order);
+  call_allow_blocking(c, &order->route, call);
+  if (trace_wanted(c))
+    span = trace_begin(c, rt, order);
+  reply = run(c, rt, order, call, attempts);
+  call_learn(c, order, reply);
+  if (trace_wanted(c))
+    trace_end(c, rt, order, span, reply);
+  return reply;
+}
+
 static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *args,
                           struct order *order)
 {
   char small[ENCODED_SMALL];
+  struct attempts attempts = {0, 0, 0};
   struct call call;
   struct runtime *rt = NULL;
-  void *span;
   pmx_reply *reply = call_read(c, in, &call);
 
   if (!reply)
@@ -285,13 +301,7 @@ static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *
   if (!reply)
     rt = client_runtime(c, &reply);
   if (rt) {
-    call_route(c, rt, args, order);
-    call_allow_blocking(c, &order->route, &call);
-    span = trace_wanted(c) ? trace_begin(c, rt, order) : NULL;
-    reply = run(c, rt, order, &call);
-    call_learn(c, order, reply);
-    if (trace_wanted(c))
-      trace_end(c, rt, order, span, reply);
+    reply = call_perform(c, rt, args, order, &call, &attempts);
   }
   call_let_go(&call);
   return reply;

@@ -14,6 +14,8 @@ struct order {
   uint32_t learn; /* where to note the size of its reply; 0 = nowhere */
 };
 
+struct attempts;
+
 void order_init(struct order *, struct link *, uint64_t ticket);
 pmx_reply *call_refuse(const pmx_client *, const struct order *); /* NULL, or why it is not sent */
 /* NULL, or why such a command is not sent. The encoded bytes are the caller's to clear. */
@@ -24,6 +26,10 @@ void call_route(pmx_client *, struct runtime *, const struct args *, struct orde
 void call_prepare(struct request *, const struct order *, const struct call *, int64_t now);
 void call_take_back(const struct request *, struct order *); /* after its end: who owns the bytes */
 void call_learn(pmx_client *, const struct order *, const pmx_reply *);
+/* Sends it where it belongs, again as retry.h says, until the deadline; what its tries have done is
+ * added up. */
+pmx_reply *call_perform(pmx_client *, struct runtime *, const struct args *, struct order *,
+                        struct call *, struct attempts *);
 void call_count(pmx_client *, const pmx_reply *);
 
 /* The arguments have been read, or `bad_args` says why not. Counts the call. */

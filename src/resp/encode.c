@@ -114,6 +114,22 @@ void args_seal(struct args *args)
   }
 }
 
+pmx_reply *args_add(struct args *args, int argc, const char *const *argv, const size_t *len)
+{
+  int had = args->argc;
+
+  if (argc > INT32_MAX - had || args_reserve(args, had + argc))
+    return args_no_memory();
+  for (int i = 0; i < argc; i++) {
+    if (!argv[i] && (!len || len[i]))
+      return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "argument %d is NULL", i);
+    args->argv[had + i] = argv[i] ? argv[i] : "";
+    args->len[had + i] = len ? len[i] : strlen(argv[i]);
+    args->argc = had + i + 1;
+  }
+  return NULL;
+}
+
 pmx_reply *args_from_argv(struct args *args, int argc, const char *const *argv, const size_t *len)
 {
   if (argc < 1)
@@ -121,16 +137,7 @@ pmx_reply *args_from_argv(struct args *args, int argc, const char *const *argv, 
                          "a command needs at least one argument, its name; argc is %d", argc);
   if (!argv)
     return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "argv is NULL");
-  if (args_reserve(args, argc))
-    return args_no_memory();
-  for (int i = 0; i < argc; i++) {
-    if (!argv[i] && (!len || len[i]))
-      return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "argument %d is NULL", i);
-    args->argv[i] = argv[i] ? argv[i] : "";
-    args->len[i] = len ? len[i] : strlen(argv[i]);
-    args->argc = i + 1;
-  }
-  return NULL;
+  return args_add(args, argc, argv, len);
 }
 
 pmx_reply *args_from_list(struct args *args, const char *arg0, va_list list)

@@ -31,6 +31,8 @@ void args_init(struct args *);
 void args_clear(struct args *);
 /* Each returns NULL, or the failure that describes what is wrong (INVALID, NOMEM). */
 pmx_reply *args_from_argv(struct args *, int argc, const char *const *argv, const size_t *len);
+/* Behind those that are there; argv is not NULL unless argc is 0. */
+pmx_reply *args_add(struct args *, int argc, const char *const *argv, const size_t *len);
 pmx_reply *args_from_list(struct args *, const char *arg0, va_list); /* strings, then NULL */
 pmx_reply *args_from_format(struct args *, const char *format, va_list);
 /* Encoded bytes; saturates at SIZE_MAX, which no limit allows. INVALID/TOO_LARGE: one of them. */
