@@ -37,6 +37,7 @@ typedef struct pmx_reply pmx_reply;     /* refcounted, immutable; any thread */
 typedef struct pmx_cancel pmx_cancel;   /* refcounted; any thread */
 typedef struct pmx_lease pmx_lease;     /* one thread at a time */
 typedef struct pmx_future pmx_future;   /* one thread at a time */
+typedef struct pmx_script pmx_script;   /* refcounted; any thread, any client */
 
 /* ---- outcome: status = what may be concluded, cause = why ---- */
 typedef enum pmx_status {
@@ -213,6 +214,15 @@ PMX_API pmx_reply *pmx_lease_command(pmx_lease *, const pmx_call *, const char *
 /* Restores the baseline state, or closes the connection. INVALID: it was returned before, was taken
  * back (pool.leak_reclaim), or a call on it is still running. */
 PMX_API pmx_status pmx_release(pmx_lease *);
+
+/* ---- scripts ---- */
+/* Copies the text. NULL: out of memory, and pmx_script_run says so. */
+PMX_API pmx_script *pmx_script_new(const char *lua, size_t len);
+/* EVALSHA; EVAL, in the same call, when the server does not know the script. argv: keys, then
+ * arguments, argc in all; len NULL: C strings. */
+PMX_API pmx_reply *pmx_script_run(pmx_client *, const pmx_call *, pmx_script *, int nkeys, int argc,
+                                  const char *const *argv, const size_t *len) PMX_MUST_USE;
+PMX_API void pmx_script_free(pmx_script *); /* runs under way go on; NULL is ignored */
 
 /* ---- replies ---- */
 typedef enum pmx_type {
