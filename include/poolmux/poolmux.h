@@ -38,6 +38,7 @@ typedef struct pmx_cancel pmx_cancel;   /* refcounted; any thread */
 typedef struct pmx_lease pmx_lease;     /* one thread at a time */
 typedef struct pmx_future pmx_future;   /* one thread at a time */
 typedef struct pmx_script pmx_script;   /* refcounted; any thread, any client */
+typedef struct pmx_scan pmx_scan;       /* one thread at a time */
 
 /* ---- outcome: status = what may be concluded, cause = why ---- */
 typedef enum pmx_status {
@@ -215,7 +216,7 @@ PMX_API pmx_reply *pmx_lease_command(pmx_lease *, const pmx_call *, const char *
  * back (pool.leak_reclaim), or a call on it is still running. */
 PMX_API pmx_status pmx_release(pmx_lease *);
 
-/* ---- scripts ---- */
+/* ---- scripts and scans ---- */
 /* Copies the text. NULL: out of memory, and pmx_script_run says so. */
 PMX_API pmx_script *pmx_script_new(const char *lua, size_t len);
 /* EVALSHA; EVAL, in the same call, when the server does not know the script. argv: keys, then
@@ -223,6 +224,16 @@ PMX_API pmx_script *pmx_script_new(const char *lua, size_t len);
 PMX_API pmx_reply *pmx_script_run(pmx_client *, const pmx_call *, pmx_script *, int nkeys, int argc,
                                   const char *const *argv, const size_t *len) PMX_MUST_USE;
 PMX_API void pmx_script_free(pmx_script *); /* runs under way go on; NULL is ignored */
+/* SCAN (also with command NULL; key NULL), or HSCAN, SSCAN, ZSCAN of a key. match NULL: everything;
+ * count 0: the server's own. Copies all; keeps its client open. NULL: out of memory, and
+ * pmx_scan_next says so. */
+PMX_API pmx_scan *pmx_scan_new(pmx_client *, const char *command, const char *key, size_t key_len,
+                               const char *match, size_t match_len, int count);
+/* The next element, an array of two with HSCAN and ZSCAN; borrowed until the next call with this
+ * scan. NULL: the end, or a failure. *err, when err is not NULL, is always written: NULL, or the
+ * failure, after which the scan may go on. */
+PMX_API const pmx_reply *pmx_scan_next(pmx_scan *, const pmx_call *, pmx_reply **err);
+PMX_API void pmx_scan_free(pmx_scan *); /* NULL is ignored */
 
 /* ---- replies ---- */
 typedef enum pmx_type {

@@ -60,3 +60,22 @@ void check_says(pmx_reply *reply, pmx_status status, pmx_cause cause, ...)
   va_end(words);
   check_fails(reply, status, cause);
 }
+
+pmx_scan *scan_of(pmx_client *client, const char *command, const char *key, const char *match,
+                  int count)
+{
+  pmx_scan *scan = pmx_scan_new(client, command, key, key ? strlen(key) : 0, match,
+                                match ? strlen(match) : 0, count);
+
+  ck_assert_ptr_nonnull(scan);
+  return scan;
+}
+
+const pmx_reply *next_of(pmx_scan *scan)
+{
+  pmx_reply *err;
+  const pmx_reply *element = pmx_scan_next(scan, NULL, &err);
+
+  ck_assert_msg(err == NULL, "pmx_scan_next: %s", pmx_reply_error(err));
+  return element;
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* scripting.h - what the tests of scripts share: scripts from C strings, runs of them, how often
- * the server has run a command. Sees the public header only. */
+/* scripting.h - what the tests of scripts and scans share: scripts from C strings, runs of them,
+ * how often the server has run a command, the elements of a scan. Sees the public header only. */
 #ifndef SCRIPTING_H
 #define SCRIPTING_H
 #include <poolmux/poolmux.h>
@@ -17,5 +17,9 @@ int64_t server_calls(struct server *, const char *command);
 /* The failure's status and cause are these, and its text says all of the words, which end with
  * NULL. Frees it. */
 void check_says(pmx_reply *, pmx_status, pmx_cause, ...) __attribute__((sentinel));
+/* A scan of a key with C strings, or NULL, as they are. */
+pmx_scan *scan_of(pmx_client *, const char *command, const char *key, const char *match, int count);
+/* The next element, or NULL at the end; a failure fails the test. */
+const pmx_reply *next_of(pmx_scan *);
 
 #endif

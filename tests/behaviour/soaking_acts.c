@@ -161,7 +161,7 @@ static const struct {
     {act_call, 400},     {act_async, 250}, {act_submit, 150}, {act_future, 150}, {act_any, 60},
     {act_dispatch, 150}, {act_lease, 120}, {act_open, 4},     {act_close, 3},    {act_cancel, 15},
     {act_set, 20},       {act_stats, 20},  {act_names, 3},    {act_options, 3},  {act_reply, 40},
-    {act_forget, 20},    {act_script, 60},
+    {act_forget, 20},    {act_script, 60}, {act_scan, 60},
 };
 
 static act *any_act(struct caller *w)
