@@ -21,7 +21,8 @@ const int way_count = sizeof ways / sizeof ways[0];
 static const struct {
   const char *strategy;
   unsigned traits;
-} traits[] = {{"pool", LEASES | BORROWS}, {"mux", SHARES}, {"hybrid", LEASES | SHARES}};
+} traits[] = {
+    {"pool", LEASES | BORROWS}, {"mux", SHARES | REFUSES}, {"hybrid", LEASES | SHARES | DEDICATES}};
 
 bool strategy_has(const char *strategy, enum trait trait)
 {
@@ -105,15 +106,54 @@ pmx_stats stats_of(const pmx_client *client)
   return stats;
 }
 
+size_t lane_beside(const pmx_client *client)
+{
+  return pmx_client_strategy(client) == PMX_STRATEGY_HYBRID;
+}
+
+uint64_t flags_alone(const pmx_client *client)
+{
+  return lane_beside(client) ? PMX_CALL_DEDICATED : 0;
+}
+
+pmx_call call_alone(const pmx_client *client, int64_t timeout_ms)
+{
+  return call_flags(flags_alone(client), timeout_ms);
+}
+
+/* All of it is a lane's with mux, nothing with pool. */
+static void check_lanes(const pmx_client *client, const pmx_stats *s)
+{
+  ck_assert_uint_eq(s->lanes_opened, s->lanes_closed + s->lanes_live);
+  switch (pmx_client_strategy(client)) {
+  case PMX_STRATEGY_POOL:
+    ck_assert_uint_eq(s->lanes_opened + s->lanes_dial_failures + s->lane_requests, 0);
+    break;
+  case PMX_STRATEGY_MUX:
+    ck_assert_uint_eq(s->opened, s->lanes_opened);
+    ck_assert_uint_eq(s->closed, s->lanes_closed);
+    ck_assert_uint_eq(s->dial_failures, s->lanes_dial_failures);
+    ck_assert_uint_eq(s->borrows, 0);
+    break;
+  case PMX_STRATEGY_HYBRID:
+    ck_assert_uint_le(s->idle + s->in_use, s->live - s->lanes_live);
+    break;
+  }
+}
+
 void check_books(const pmx_client *client, uint64_t max)
 {
   pmx_stats s = stats_of(client);
 
+  check_lanes(client, &s);
   ck_assert_uint_eq(s.opened, s.closed + s.live);
   ck_assert_uint_eq(s.borrows, s.returns + s.discards + s.in_use);
   ck_assert_uint_le(s.idle + s.in_use, s.live);
-  if (max > 0)
-    ck_assert_uint_le(s.live + s.connecting, max);
+  if (max == 0)
+    return;
+  ck_assert_uint_le(s.live + s.connecting, max + lane_beside(client));
+  if (lane_beside(client))
+    ck_assert_uint_le(s.live - s.lanes_live, max);
 }
 
 void close_client(pmx_client *client)
@@ -222,6 +262,13 @@ void check_outcome(pmx_reply *reply, pmx_status status, pmx_cause cause, const c
 void get_value(pmx_client *client, const char *key)
 {
   check_value(pmx_do(client, NULL, "GET", key, (char *)NULL), key);
+}
+
+void get_value_alone(pmx_client *client, const char *key)
+{
+  pmx_call call = call_alone(client, PMX_DEFAULT);
+
+  check_value(pmx_do(client, &call, "GET", key, (char *)NULL), key);
 }
 
 void check_on_time(const char *what, int64_t limit_ms)

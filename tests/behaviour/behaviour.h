@@ -31,7 +31,9 @@ enum trait {
   LEASES = 1, /* lends connections: pmx_acquire, sessions, blocking commands */
   BORROWS =
       2, /* a plain call has a connection to itself: pool.* is about it, and giving up ends it */
-  SHARES = 4 /* plain calls share a connection, which outlives those that are given up */
+  SHARES = 4,    /* plain calls share a connection, which outlives those that are given up */
+  REFUSES = 8,   /* has shared connections only, and refuses what they cannot carry */
+  DEDICATES = 16 /* SHARES, and PMX_CALL_DEDICATED is the way out of it */
 };
 bool strategy_has(const char *strategy, enum trait);
 /* The same as above, where a claim is one about such strategies only. */
@@ -65,7 +67,12 @@ pmx_client *open_client_with(const char *url, pmx_options *); /* frees the optio
 /* Closes and frees it; its calls and leases must have ended, and its books must balance. */
 void close_client(pmx_client *);
 pmx_stats stats_of(const pmx_client *);
-/* opened = closed + live, borrows = returns + discards + in_use; live <= max when max > 0. */
+/* 1: what it lends are connections beside the one lane that plain calls share, which pmx_open has
+ * made when eager; pool.max_size does not count the lane. So it is also the number of the first
+ * connection that can be lent. 0: it has but one kind of connection. */
+size_t lane_beside(const pmx_client *);
+/* opened = closed + live, of all and of lanes, borrows = returns + discards + in_use; when max > 0,
+ * live <= max, not counting the one lane beside a pool. */
 void check_books(const pmx_client *, uint64_t max);
 bool stat_reaches(const pmx_client *, size_t offset, uint64_t value, int64_t timeout_ms);
 /* Waits until a member of the statistics has this value. */
@@ -77,6 +84,9 @@ bool stat_reaches(const pmx_client *, size_t offset, uint64_t value, int64_t tim
 /* ---- calls ---- */
 pmx_call call_in(int64_t timeout_ms);                    /* PMX_CALL_INIT with this timeout */
 pmx_call call_flags(uint64_t flags, int64_t timeout_ms); /* and these PMX_CALL_* */
+/* With what a call needs, where LEASES, to have a connection to itself. */
+uint64_t flags_alone(const pmx_client *);
+pmx_call call_alone(const pmx_client *, int64_t timeout_ms);
 enum { VALUE_SIZE = 64 };
 /* The value of a key in all behaviour tests: text that no other key has. Returns buf. */
 const char *value_of(const char *key, char buf[VALUE_SIZE]);
@@ -88,6 +98,7 @@ void check_int(pmx_reply *, int64_t expected);  /* frees it */
   check_outcome((reply), (status), (cause), __FILE__, __LINE__)
 void check_outcome(pmx_reply *, pmx_status, pmx_cause, const char *file, int line);
 void get_value(pmx_client *, const char *key); /* GET key, check_value */
+void get_value_alone(pmx_client *, const char *key); /* the same with flags_alone() */
 /* Now is at most `limit` of pmx_now_ms() and the margin of a hang; prints by how much it is over.
  */
 void check_on_time(const char *what, int64_t limit_ms);
