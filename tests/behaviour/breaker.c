@@ -121,18 +121,70 @@ START_TEST(breaker_never_opens_while_a_connection_lives)
                                    "breaker.failures", "2", "reconnect.max_delay", "20ms",
                                    "pool.max_size", "2", "pool.wait_timeout", "300ms", NULL);
   pmx_lease *lease = pmx_acquire(client, NULL, NULL);
+  pmx_call call = call_alone(client, SOON_MS);
   int64_t limit = pmx_now_ms() + SOON_MS;
 
   ck_assert_ptr_nonnull(lease);
   fake_listen(fake, false);
   while (stats_of(client).dial_failures < 5) {
-    check_fails(get(client, SOON_MS), PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
+    check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN,
+                PMX_CAUSE_POOL_EXHAUSTED);
     ck_assert_int_lt(pmx_now_ms(), limit);
   }
   ck_assert_uint_eq(stats_of(client).breaker_opens, 0);
   check_value(pmx_lease_command(lease, NULL, "GET %s", "k"), "k");
   ck_assert_int_eq(pmx_release(lease), PMX_OK);
+  get_value_alone(client, "l");
   get_value(client, "l");
+  close_client(client);
+  ck_assert(fake_stop(fake));
+}
+END_TEST
+
+/* The lane lives, and knows nothing of it. */
+START_TEST(breaker_of_the_pool_does_not_concern_a_lane_that_lives)
+{
+  struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
+  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "offline", "fail",
+                                   "breaker.failures", "2", "reconnect.max_delay", "20ms", NULL);
+  pmx_call call = call_alone(client, SOON_MS);
+
+  fake_listen(fake, false);
+  for (int i = 0; i < 2; i++)
+    check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_CONNECT);
+  check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_CIRCUIT_OPEN);
+  get_value(client, "k");
+  ck_assert_uint_eq(stats_of(client).lanes_dial_failures, 0);
+  ck_assert_uint_eq(stats_of(client).breaker_opens, 1);
+  fake_listen(fake, true);
+  check_stat(client, idle, 1); /* by itself */
+  get_value_alone(client, "k");
+  ck_assert_uint_eq(fake_accepted(fake), 2);
+  close_client(client);
+  ck_assert(fake_stop(fake));
+}
+END_TEST
+
+START_TEST(breaker_of_a_lane_does_not_concern_a_pool_that_lives)
+{
+  struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
+  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "offline", "fail",
+                                   "breaker.failures", "2", "reconnect.max_delay", "20ms", NULL);
+
+  get_value_alone(client, "k");
+  fake_listen(fake, false);
+  fake_close(fake_conn_at(fake, 0));
+  check_stat(client, lanes_live, 0);
+  for (int i = 0; i < 2; i++) /* the lane itself may have tried before */
+    ck_assert_int_eq(pmx_reply_finish(get(client, SOON_MS)), PMX_NOT_RUN);
+  ck_assert_uint_eq(stats_of(client).breaker_opens, 1);
+  check_fails(get(client, SOON_MS), PMX_NOT_RUN, PMX_CAUSE_CIRCUIT_OPEN);
+  get_value_alone(client, "k");
+  ck_assert_uint_eq(fake_accepted(fake), 2);
+  fake_listen(fake, true);
+  check_stat(client, lanes_live, 1); /* by itself */
+  get_value(client, "k");
+  ck_assert_uint_eq(fake_accepted(fake), 3);
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -273,6 +325,8 @@ int main(void)
   add_for_ways(tc, open_breaker_tries_one_connect_at_a_time_without_any_call);
   add_for_ways(tc, breaker_closes_by_itself_and_keeps_the_connection_that_closed_it);
   add_for_ways_with(LEASES, tc, breaker_never_opens_while_a_connection_lives);
+  add_for_ways_with(DEDICATES, tc, breaker_of_the_pool_does_not_concern_a_lane_that_lives);
+  add_for_ways_with(DEDICATES, tc, breaker_of_a_lane_does_not_concern_a_pool_that_lives);
   add_for_ways(tc, there_is_no_breaker_with_offline_wait);
   add_for_ways(tc, nobody_connects_without_a_caller_with_offline_wait);
   add_for_ways(tc, running_out_of_descriptors_before_the_first_connect_does_not_open_the_breaker);

@@ -33,8 +33,9 @@ struct patient {
   int64_t fired_ms;
 };
 
+/* flags: PMX_CALL_* */
 static void patient_start(struct patient *p, pmx_client *client, pmx_lease *lease,
-                          const char *command)
+                          const char *command, uint64_t flags)
 {
   memset(p, 0, sizeof *p);
   p->token = pmx_cancel_new();
@@ -42,7 +43,7 @@ static void patient_start(struct patient *p, pmx_client *client, pmx_lease *leas
   p->waiting.client = client;
   p->waiting.lease = lease;
   p->waiting.command = command;
-  p->waiting.call = call_in(LONG_MS);
+  p->waiting.call = call_flags(flags, LONG_MS);
   p->waiting.call.cancel = p->token;
   waiting_start(&p->waiting);
 }
@@ -72,15 +73,15 @@ static void cancel_in_queue(const struct way *way, const char *command)
   size_t seen = fake_counts(fake).commands;
   struct patient p;
 
-  patient_start(&p, client, NULL, command);
+  patient_start(&p, client, NULL, command, command ? flags_alone(client) : 0);
   check_stat(client, waiting, 1);
   check_fails(patient_fire(&p), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
   ck_assert_uint_eq(stats_of(client).waiting, 0);
   ck_assert_uint_eq(stats_of(client).closed, 0);
   ck_assert_uint_eq(fake_counts(fake).commands, seen);
   give_back(lease);
-  get_value(client, "after");
-  ck_assert_uint_eq(fake_accepted(fake), 1);
+  get_value_alone(client, "after");
+  ck_assert_uint_eq(fake_accepted(fake), 1 + lane_beside(client));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -97,7 +98,7 @@ START_TEST(waiting_for_a_lease)
 }
 END_TEST
 
-static void cancel_in_dial(const struct way *way, const char *command)
+static void cancel_in_dial(const struct way *way, const char *command, uint64_t flags)
 {
   struct fake_options options = {.unix_socket = way->unix_socket, .accept = FAKE_ACCEPT_SILENT};
   struct fake *fake = fake_start(&options);
@@ -105,7 +106,7 @@ static void cancel_in_dial(const struct way *way, const char *command)
                                    "pool.wait_timeout", "forever", (char *)NULL);
   struct patient p;
 
-  patient_start(&p, client, NULL, command);
+  patient_start(&p, client, NULL, command, flags);
   ck_assert(fake_wait_accepted(fake, 1, SOON_MS));
   check_fails(patient_fire(&p), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
   ck_assert_uint_eq(stats_of(client).waiting, 0);
@@ -116,9 +117,11 @@ static void cancel_in_dial(const struct way *way, const char *command)
 
 START_TEST(waiting_for_a_connection_to_be_made)
 {
-  cancel_in_dial(&ways[_i], "GET k");
+  cancel_in_dial(&ways[_i], "GET k", 0);
   if (strategy_has(ways[_i].strategy, LEASES))
-    cancel_in_dial(&ways[_i], NULL);
+    cancel_in_dial(&ways[_i], NULL, 0);
+  if (strategy_has(ways[_i].strategy, DEDICATES))
+    cancel_in_dial(&ways[_i], "GET k", PMX_CALL_DEDICATED);
 }
 END_TEST
 
@@ -129,16 +132,16 @@ START_TEST(waiting_for_a_reply_is_unknown_and_costs_the_connection)
   struct patient p;
   pmx_reply *reply;
 
-  patient_start(&p, client, NULL, "GET never");
+  patient_start(&p, client, NULL, "GET never", flags_alone(client));
   ck_assert(fake_wait_seen(fake, "GET", 1, SOON_MS));
   reply = patient_fire(&p);
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 0);
   check_fails(reply, PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   ck_assert_uint_eq(stats_of(client).closed, 1);
   ck_assert_uint_eq(stats_of(client).retries, 0); /* not even a read: nobody wants the answer */
-  ck_assert(fake_wait_open(fake, 0, SOON_MS));
-  get_value(client, "after");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  ck_assert(fake_wait_open(fake, lane_beside(client), SOON_MS));
+  get_value_alone(client, "after");
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -151,12 +154,13 @@ START_TEST(waiting_for_a_reply_on_a_lease_ends_the_leases_connection)
   pmx_lease *lease = take(client);
   struct patient p;
 
-  patient_start(&p, client, lease, "GET never");
+  patient_start(&p, client, lease, "GET never", 0);
   ck_assert(fake_wait_seen(fake, "GET", 1, SOON_MS));
   check_fails(patient_fire(&p), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   check_fails(lease_words(lease, "GET k"), PMX_NOT_RUN, PMX_CAUSE_LOST);
   give_back(lease);
-  get_value(client, "after");
+  get_value_alone(client, "after");
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -169,7 +173,7 @@ START_TEST(a_blocking_pop_can_be_cancelled)
       open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size", "1", NULL);
   struct patient p;
 
-  patient_start(&p, client, NULL, "BLPOP list 0");
+  patient_start(&p, client, NULL, "BLPOP list 0", 0);
   ck_assert(server_has(server, "blocked_clients", 1, SOON_MS));
   check_fails(patient_fire(&p), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   ck_assert(server_has(server, "blocked_clients", 0, SOON_MS));
@@ -189,7 +193,7 @@ START_TEST(a_pause_before_a_retry_is_cut_short)
   pmx_reply *reply;
   size_t seen;
 
-  patient_start(&p, client, NULL, "GET loading");
+  patient_start(&p, client, NULL, "GET loading", 0);
   ck_assert(fake_wait_seen(fake, "GET", 8, SOON_MS)); /* by now the pauses are long */
   reply = patient_fire(&p);
   if (pmx_reply_cause(reply) != PMX_CAUSE_CANCELED) {
@@ -269,7 +273,7 @@ START_TEST(one_token_ends_all_calls_that_share_it_and_no_other)
   for (int i = 0; i < SHARERS; i++) {
     waiting[i].client = client;
     waiting[i].command = "GET never";
-    waiting[i].call = call_in(LONG_MS);
+    waiting[i].call = call_alone(client, LONG_MS);
     waiting[i].call.cancel = token;
     waiting_start(&waiting[i]);
   }
@@ -302,7 +306,7 @@ START_TEST(a_token_freed_while_in_use_cancels_nothing)
   struct patient p;
   char value[VALUE_SIZE];
 
-  patient_start(&p, client, NULL, "GET never");
+  patient_start(&p, client, NULL, "GET never", 0);
   ck_assert(fake_wait_seen(fake, "GET", 1, SOON_MS));
   pmx_cancel_free(p.token);
   value_of("never", value);
@@ -354,7 +358,7 @@ START_TEST(a_call_cancelled_at_any_moment_has_its_own_value_or_says_cancelled)
   race.client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "2", NULL);
   thread = background_start(fire_them, &race);
   for (int i = 0; i < rounds; i++) {
-    pmx_call call = call_in(LONG_MS);
+    pmx_call call = call_flags(i % 2 ? flags_alone(race.client) : 0, LONG_MS);
     char key[16];
     pmx_reply *reply;
 
@@ -390,7 +394,7 @@ int main(void)
   add_for_ways_with(LEASES, tc, waiting_for_a_busy_pool);
   add_for_ways_with(LEASES, tc, waiting_for_a_lease);
   add_for_ways(tc, waiting_for_a_connection_to_be_made);
-  add_for_ways_with(BORROWS, tc, waiting_for_a_reply_is_unknown_and_costs_the_connection);
+  add_for_ways_with(LEASES, tc, waiting_for_a_reply_is_unknown_and_costs_the_connection);
   add_for_ways_with(LEASES, tc, waiting_for_a_reply_on_a_lease_ends_the_leases_connection);
   add_for_ways_with(LEASES, tc, a_blocking_pop_can_be_cancelled);
   add_for_ways(tc, a_pause_before_a_retry_is_cut_short);

@@ -73,6 +73,8 @@ static void gather(struct crowd *c, const struct way *way)
   }
   for (int i = 0; i < WAITERS; i++) {
     c->waiters[i] = (struct waiting){.client = c->client, .command = i % 2 ? "GET k" : NULL};
+    if (i % 2)
+      c->waiters[i].call = call_alone(c->client, PMX_DEFAULT);
     waiting_start(&c->waiters[i]);
   }
   ck_assert(server_has(c->server, "blocked_clients", BLOCKED, SOON_MS));
@@ -155,6 +157,7 @@ START_TEST(close_waits_for_calls_that_end_by_themselves)
 
   for (int i = 0; i < 3; i++) {
     calls[i] = (struct waiting){.client = client, .command = "GET slow"};
+    calls[i].call = call_flags(i == 1 ? flags_alone(client) : 0, PMX_DEFAULT);
     waiting_start(&calls[i]);
   }
   ck_assert(fake_wait_seen(fake, "GET", 3, SOON_MS));
@@ -174,6 +177,8 @@ START_TEST(a_second_close_does_nothing_new)
   pmx_stats before, after;
 
   check_is_ok(pmx_command(client, "PING"));
+  if (lane_beside(client))
+    give_back(take(client));
   ck_assert_int_eq(pmx_close(client, 1000), 1);
   before = stats_of(client);
   for (int i = 0; i < 3; i++)
@@ -187,15 +192,16 @@ START_TEST(a_second_close_does_nothing_new)
 }
 END_TEST
 
-START_TEST(of_two_closes_the_earlier_deadline_counts)
+/* alone: what they wait for is a call on a connection of its own. */
+static void close_twice(const struct way *way, bool alone)
 {
-  struct fake *fake = fake_for(&ways[_i], answer, NULL);
-  pmx_client *client =
-      open_client(ways[_i].strategy, fake_url(fake), "command_timeout", "60s", NULL);
+  struct fake *fake = fake_for(way, answer, NULL);
+  pmx_client *client = open_client(way->strategy, fake_url(fake), "command_timeout", "60s", NULL);
   struct waiting call = {.client = client, .command = "GET never"};
   struct closer patient = {.client = client, .timeout_ms = 60000}, other = patient;
   struct background *threads[2];
 
+  call.call = call_flags(alone ? flags_alone(client) : 0, PMX_DEFAULT);
   waiting_start(&call);
   ck_assert(fake_wait_seen(fake, "GET", 1, SOON_MS));
   threads[0] = start_close(&patient);
@@ -209,18 +215,27 @@ START_TEST(of_two_closes_the_earlier_deadline_counts)
   pmx_unref(client);
   ck_assert(fake_stop(fake));
 }
+
+START_TEST(of_two_closes_the_earlier_deadline_counts)
+{
+  close_twice(&ways[_i], false);
+  if (strategy_has(ways[_i].strategy, DEDICATES))
+    close_twice(&ways[_i], true);
+}
 END_TEST
 
 START_TEST(a_closed_client_says_so)
 {
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), NULL);
+  pmx_call alone = call_alone(client, PMX_DEFAULT);
   pmx_reply *failure;
   int64_t connections;
 
   pmx_close(client, 1000);
   connections = server_connections(server);
   check_fails(pmx_command(client, "PING"), PMX_NOT_RUN, PMX_CAUSE_CLOSED);
+  check_fails(pmx_command_call(client, &alone, "PING"), PMX_NOT_RUN, PMX_CAUSE_CLOSED);
   ck_assert_ptr_null(pmx_acquire(client, NULL, NULL));
   if (strategy_has(ways[_i].strategy, LEASES)) {
     ck_assert_ptr_null(pmx_acquire(client, NULL, &failure));
@@ -254,6 +269,7 @@ START_TEST(close_gives_up_connects_at_once_however_much_time_it_has)
 
   for (int i = 0; i < 3; i++) {
     calls[i] = (struct waiting){.client = client, .command = i >= leases ? "GET k" : NULL};
+    calls[i].call = call_flags(i == 1 ? flags_alone(client) : 0, PMX_DEFAULT);
     waiting_start(&calls[i]);
   }
   check_stat(client, waiting, 3);
@@ -323,10 +339,11 @@ START_TEST(close_gives_up_checks_and_repairs)
   int64_t begin;
 
   pmx_reply_free(pmx_lease_command(lease, NULL, "SELECT 5"));
-  ck_assert(fake_wait_open(fake, 1, SOON_MS));
-  fake_stall(fake_conn_at(fake, 0));
+  ck_assert(fake_wait_open(fake, 1 + lane_beside(client), SOON_MS));
+  fake_stall(fake_conn_at(fake, lane_beside(client)));
   give_back(lease); /* its repair is never answered */
   fake_accept_mode(fake, FAKE_ACCEPT_SILENT);
+  call.call = call_alone(client, PMX_DEFAULT);
   waiting_start(&call);
   check_stat(client, waiting, 1);
   begin = pmx_now_ms();

@@ -65,12 +65,13 @@ static const struct times all_times[] = {
 };
 enum { TIMES = sizeof all_times / sizeof all_times[0] };
 
-static void try_times(const struct way *way, const struct times *t)
+/* alone: on a connection of its own. */
+static void try_times(const struct way *way, const struct times *t, bool alone)
 {
   struct fake *fake = fake_for(way, answer, NULL);
   pmx_client *client = open_client(way->strategy, fake_url(fake), "pool.max_size", "1",
                                    "command_timeout", t->command_timeout, (char *)NULL);
-  pmx_call call = call_in(t->timeout_ms);
+  pmx_call call = alone ? call_alone(client, t->timeout_ms) : call_in(t->timeout_ms);
   int64_t began = pmx_now_ms();
   pmx_reply *reply;
 
@@ -86,16 +87,20 @@ static void try_times(const struct way *way, const struct times *t)
     check_on_time("call", began + t->ends_ms);
   }
   /* Where connections are shared, the server still owes the answer on this one. */
-  if (strategy_has(way->strategy, BORROWS))
-    get_value(client, "after");
+  if (alone)
+    get_value_alone(client, "after");
   close_client(client);
   ck_assert(fake_stop(fake));
 }
 
 START_TEST(the_earlier_of_timeout_and_deadline_counts)
 {
-  for (int i = 0; i < TIMES; i++)
-    try_times(&ways[_i], &all_times[i]);
+  for (int i = 0; i < TIMES; i++) {
+    if (strategy_has(ways[_i].strategy, SHARES))
+      try_times(&ways[_i], &all_times[i], false);
+    if (strategy_has(ways[_i].strategy, LEASES))
+      try_times(&ways[_i], &all_times[i], true);
+  }
 }
 END_TEST
 
@@ -113,6 +118,8 @@ START_TEST(without_time_nothing_is_sent)
     check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
     if (lease)
       check_fails(pmx_lease_command(lease, &call, "GET k"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
+    call.flags = flags_alone(client);
+    check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
     call = call_in(PMX_DEFAULT);
     call.deadline_ms = none[i] == INT64_MIN + 1 ? 0 : pmx_now_ms() + none[i];
     check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
@@ -133,8 +140,13 @@ START_TEST(acquire_without_time_takes_what_is_idle_and_nothing_else)
       open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", (char *)NULL);
   pmx_call call = call_in(0);
   pmx_reply *failure;
-  pmx_lease *lease = pmx_acquire(client, &call, &failure);
+  pmx_lease *lease;
 
+  if (lane_beside(client)) { /* pmx_open has made that only */
+    ck_assert_uint_eq(stats_of(client).idle, 0);
+    give_back(take(client));
+  }
+  lease = pmx_acquire(client, &call, &failure);
   ck_assert_msg(lease != NULL, "%s", pmx_reply_error(failure));
   ck_assert_ptr_null(pmx_acquire(client, &call, &failure));
   check_fails(failure, PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
@@ -172,6 +184,14 @@ static void check_acquire_ends(pmx_client *client, const pmx_call *call)
   check_on_time("acquire", limit);
 }
 
+static void check_call_ends(pmx_client *client, const pmx_call *call)
+{
+  int64_t limit = pmx_now_ms() + SHORT_MS;
+
+  check_fails(pmx_do(client, call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
+  check_on_time("call", limit);
+}
+
 /* A call with a deadline, an acquire with one, and pmx_open with connect_timeout all end. */
 static void never_connects(const char *strategy, const char *url, const char *password,
                            pmx_cause open_cause)
@@ -181,13 +201,15 @@ static void never_connects(const char *strategy, const char *url, const char *pa
                   "me", "connect_timeout", "20s", "pool.wait_timeout", "forever", (char *)NULL);
   pmx_options *options = options_for(strategy);
   pmx_call call = call_in(SHORT_MS);
-  int64_t limit = pmx_now_ms() + SHORT_MS;
+  int64_t limit;
   pmx_reply *failure;
 
-  check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
-  check_on_time("call", limit);
+  check_call_ends(client, &call);
   if (strategy_has(strategy, LEASES))
     check_acquire_ends(client, &call);
+  call.flags = flags_alone(client);
+  if (call.flags)
+    check_call_ends(client, &call);
   limit = pmx_now_ms();
   pmx_close(client, 0);
   check_on_time("close", limit);

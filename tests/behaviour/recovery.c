@@ -10,9 +10,10 @@
 #include "harness/checks.h"
 #include "harness/proxy.h"
 
+/* Every other one on a connection of its own. */
 static void check_echo(pmx_client *client, int64_t timeout_ms, int i)
 {
-  pmx_call call = call_in(timeout_ms);
+  pmx_call call = call_flags(i % 2 ? flags_alone(client) : 0, timeout_ms);
   char text[24];
   pmx_reply *reply;
 
@@ -133,14 +134,15 @@ START_TEST(connection_gone_silent_is_found_by_a_ping_and_replaced_inside_the_dea
                                    "30ms", "pool.check_timeout", "60ms", "retry.max", "0", NULL);
   pmx_stats stats;
 
-  get_value(client, "before");
-  fake_stall(fake_conn_at(fake, 0)); /* no answer and no end will ever come from it */
+  get_value_alone(client, "before");
+  /* No answer and no end will ever come from it. */
+  fake_stall(fake_conn_at(fake, lane_beside(client)));
   sleep_ms(60);
-  get_value(client, "after");
+  get_value_alone(client, "after");
   stats = stats_of(client);
   ck_assert_uint_eq(stats.pings, 1);
   ck_assert_uint_eq(stats.closed_stale, 1);
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -157,11 +159,11 @@ START_TEST(black_hole_ends_each_call_at_its_deadline_and_is_forgotten_when_it_he
   struct proxy *proxy = proxy_for(&ways[_i], fake);
   pmx_client *client = open_client(ways[_i].strategy, proxy_url(proxy), "connect", "lazy",
                                    "connect_timeout", "120ms", "pool.max_size", "2", NULL);
-  pmx_call call = call_in(200), longer = call_in(600);
+  pmx_call call = call_alone(client, 200), longer = call_alone(client, 600);
   pmx_reply *reply;
   int64_t begun;
 
-  get_value(client, "before");
+  get_value_alone(client, "before");
   proxy_silence(proxy, true);
   begun = pmx_now_ms();
   check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
@@ -173,7 +175,7 @@ START_TEST(black_hole_ends_each_call_at_its_deadline_and_is_forgotten_when_it_he
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 1);
   check_fails(reply, PMX_NOT_RUN, PMX_CAUSE_CONNECT);
   proxy_silence(proxy, false);
-  get_value(client, "after");
+  get_value_alone(client, "after");
   close_client(client);
   proxy_stop(proxy);
   ck_assert(fake_stop(fake));
@@ -275,9 +277,9 @@ int main(void)
   add_for_ways(tc, restart_of_the_server_under_idle_connections_costs_no_call);
   add_for_ways(tc, restart_of_the_server_under_connections_never_used_costs_no_call);
   add_for_ways(tc, calls_wait_for_a_server_that_is_away_and_succeed_when_it_returns);
-  add_for_ways_with(BORROWS, tc,
+  add_for_ways_with(LEASES, tc,
                     connection_gone_silent_is_found_by_a_ping_and_replaced_inside_the_deadline);
-  add_for_ways_with(BORROWS, tc,
+  add_for_ways_with(LEASES, tc,
                     black_hole_ends_each_call_at_its_deadline_and_is_forgotten_when_it_heals);
   add_for_ways(tc, refused_connects_fail_all_callers_at_once_with_offline_fail);
   add_for_ways(tc, refused_connects_fail_all_callers_at_their_deadline_with_offline_wait);

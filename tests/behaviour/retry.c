@@ -87,12 +87,12 @@ static const struct lost_case lost_cases[] = {
     {"X.UNKNOWN", "retry.max", "3", 0, 1},
 };
 
-static void try_lost(const struct way *way, const struct lost_case *row)
+static void try_lost(const struct way *way, const struct lost_case *row, uint64_t flags)
 {
   struct trouble trouble = {row->command, -1, NULL};
   struct fake *fake = fake_for(way, make_trouble, &trouble);
   pmx_client *client = open_client(way->strategy, fake_url(fake), row->option, row->value, NULL);
-  pmx_call call = call_flags(row->flags, SOON_MS);
+  pmx_call call = call_flags(row->flags | flags, SOON_MS);
   pmx_reply *reply = pmx_do(client, &call, row->command, "k", "0", (char *)NULL);
 
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 0);
@@ -107,8 +107,11 @@ static void try_lost(const struct way *way, const struct lost_case *row)
 
 START_TEST(lost_connection_repeats_only_what_is_read_only_or_allowed)
 {
-  for (size_t i = 0; i < sizeof lost_cases / sizeof lost_cases[0]; i++)
-    try_lost(&ways[_i], &lost_cases[i]);
+  for (size_t i = 0; i < sizeof lost_cases / sizeof lost_cases[0]; i++) {
+    try_lost(&ways[_i], &lost_cases[i], 0);
+    if (strategy_has(ways[_i].strategy, DEDICATES))
+      try_lost(&ways[_i], &lost_cases[i], PMX_CALL_DEDICATED);
+  }
 }
 END_TEST
 
@@ -294,8 +297,8 @@ START_TEST(command_on_a_lease_is_never_sent_again)
   ck_assert_ptr_nonnull(lease);
   check_fails(pmx_lease_command(lease, &call, "GET k"), PMX_SERVER_ERROR, PMX_CAUSE_NONE);
   check_value(pmx_lease_command(lease, NULL, "GET k"), "k");
-  fake_close(fake_conn_at(fake, 0));
-  ck_assert(fake_wait_open(fake, 0, SOON_MS));
+  fake_close(fake_conn_at(fake, lane_beside(client)));
+  ck_assert(fake_wait_open(fake, lane_beside(client), SOON_MS));
   check_fails(pmx_lease_command(lease, &call, "GET k"), PMX_NOT_RUN, PMX_CAUSE_LOST);
   ck_assert_int_eq(pmx_release(lease), PMX_OK);
   ck_assert_uint_eq(fake_seen(fake, "GET"), 2);

@@ -14,11 +14,11 @@ enum { BIG = 8 * 1024 * 1024 };
 
 /* ---- partial writes ---- */
 
-static pmx_reply *set_big(pmx_client *client, int64_t timeout_ms)
+static pmx_reply *set_big(pmx_client *client, uint64_t flags, int64_t timeout_ms)
 {
   const char *argv[] = {"SET", "big", harness_alloc(BIG)};
   const size_t len[] = {3, 3, BIG};
-  pmx_call call = call_in(timeout_ms);
+  pmx_call call = call_flags(flags, timeout_ms);
   pmx_reply *reply = pmx_argv(client, &call, 3, argv, len);
 
   free((void *)(uintptr_t)argv[2]);
@@ -29,19 +29,23 @@ START_TEST(connection_with_half_a_command_written_is_never_used_again)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
-  int64_t limit = pmx_now_ms() + 200;
+  size_t beside;
+  int64_t limit;
   pmx_reply *reply;
 
-  fake_stall(fake_conn_at(fake, 0));
-  reply = set_big(client, 200);
+  get_value_alone(client, "before");
+  beside = lane_beside(client);
+  fake_stall(fake_conn_at(fake, beside));
+  limit = pmx_now_ms() + 200;
+  reply = set_big(client, 0, 200);
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 0);
   check_fails(reply, PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
   check_on_time("stuck write", limit);
   ck_assert_uint_eq(stats_of(client).closed, 1);
-  get_value(client, "after");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
-  fake_resume(fake_conn_at(fake, 0));
-  ck_assert(fake_wait_open(fake, 1, SOON_MS));
+  get_value_alone(client, "after");
+  ck_assert_uint_eq(fake_accepted(fake), 2 + beside);
+  fake_resume(fake_conn_at(fake, beside));
+  ck_assert(fake_wait_open(fake, 1 + beside, SOON_MS));
   ck_assert_uint_eq(fake_seen(fake, "SET"), 0); /* what came of it was no command */
   close_client(client);
   ck_assert(fake_stop(fake));
@@ -54,26 +58,40 @@ static void resume_later(void *arg)
   fake_resume(arg);
 }
 
-START_TEST(write_that_was_stuck_goes_on_when_the_server_reads_again)
+/* On the connection with that number, where those flags lead. */
+static void get_stuck(const struct way *way, size_t conn, uint64_t flags)
 {
-  struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
+  struct fake *fake = fake_for(way, answer_values, NULL);
+  pmx_client *client = open_client(way->strategy, fake_url(fake), "pool.max_size", "1", NULL);
   const struct fake_command *command;
   struct background *thread;
   size_t last;
 
-  fake_stall(fake_conn_at(fake, 0));
-  thread = background_start(resume_later, fake_conn_at(fake, 0));
-  check_is_ok(set_big(client, SOON_MS));
+  if (conn > 0)
+    get_value_alone(client, "before");
+  fake_stall(fake_conn_at(fake, conn));
+  thread = background_start(resume_later, fake_conn_at(fake, conn));
+  check_is_ok(set_big(client, flags, SOON_MS));
   background_join(thread);
   last = fake_counts(fake).commands - 1;
   command = fake_command(fake, last);
   ck_assert_str_eq(command->argv[0], "SET");
   ck_assert_uint_eq(command->len[2], BIG);
+  ck_assert_uint_eq(command->conn, conn);
   get_value(client, "after");
-  ck_assert_uint_eq(fake_accepted(fake), 1);
+  ck_assert_uint_eq(fake_accepted(fake), 1 + conn);
   close_client(client);
   ck_assert(fake_stop(fake));
+}
+
+START_TEST(write_that_was_stuck_goes_on_when_the_server_reads_again)
+{
+  if (!strategy_has(ways[_i].strategy, DEDICATES)) {
+    get_stuck(&ways[_i], 0, 0);
+    return;
+  }
+  get_stuck(&ways[_i], 0, PMX_CALL_SHARED);
+  get_stuck(&ways[_i], 1, 0);
 }
 END_TEST
 
@@ -146,24 +164,34 @@ static bool is_counted(void *pushes)
   return atomic_load((atomic_int *)pushes) > 0;
 }
 
-static void try_rogue(const struct way *way, const struct rogue *rogue)
+/* Opens a client whose first connection is the one that a call of these flags gets. */
+static pmx_client *open_for(const struct way *way, struct fake *fake, uint64_t flags,
+                            pmx_options *options)
+{
+  ck_assert_int_eq(pmx_options_set(options, "strategy", way->strategy), PMX_OK);
+  ck_assert_int_eq(pmx_options_set(options, "connect", flags ? "lazy" : "eager"), PMX_OK);
+  ck_assert_int_eq(pmx_options_set(options, "pool.max_size", "1"), PMX_OK);
+  return open_client_with(fake_url(fake), options);
+}
+
+static void try_rogue(const struct way *way, const struct rogue *rogue, uint64_t flags)
 {
   bool kept = rogue->kept_in_resp3 && reads_resp3();
   struct rogue_script script;
   struct fake *fake = start_rogue(rogue, way->unix_socket, &script);
   pmx_options *options = options_for(way->strategy);
+  pmx_call call = call_flags(flags, PMX_DEFAULT);
   atomic_int pushes = 0;
   pmx_client *client;
   pmx_stats stats;
 
-  ck_assert_int_eq(pmx_options_set(options, "pool.max_size", "1"), PMX_OK);
   pmx_options_set_events(options, count_pushes, &pushes);
-  client = open_client_with(fake_url(fake), options);
-  check_is_ok(pmx_do(client, NULL, "SET", "k", "v", (char *)NULL));
+  client = open_for(way, fake, flags, options);
+  check_is_ok(pmx_do(client, &call, "SET", "k", "v", (char *)NULL));
   sleep_ms(20);
   atomic_store(&script.go, 1);
   ck_assert(fake_wait_done(fake, 0, SOON_MS));
-  get_value(client, "k");
+  check_value(pmx_do(client, &call, "GET", "k", (char *)NULL), "k");
   stats = stats_of(client);
   ck_assert_msg(fake_accepted(fake) == (kept ? 1 : 2), "case %d: %zu connections",
                 (int)(rogue - rogues), fake_accepted(fake));
@@ -180,8 +208,11 @@ static void try_rogue(const struct way *way, const struct rogue *rogue)
 
 START_TEST(connection_that_spoke_out_of_turn_while_idle_is_replaced_unless_it_was_a_push)
 {
-  for (int i = 0; i < ROGUES; i++)
-    try_rogue(&ways[_i], &rogues[i]);
+  for (int i = 0; i < ROGUES; i++) {
+    try_rogue(&ways[_i], &rogues[i], 0);
+    if (strategy_has(ways[_i].strategy, DEDICATES))
+      try_rogue(&ways[_i], &rogues[i], PMX_CALL_DEDICATED);
+  }
 }
 END_TEST
 
@@ -202,26 +233,37 @@ static bool was_looked_at(void *client)
   return stats.pings + stats.closed > 0;
 }
 
-START_TEST(what_a_server_says_out_of_turn_is_not_the_answer_to_a_keepalive)
+static void speak_to_keepalive(const struct way *way, uint64_t flags)
 {
   int pings = 0;
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket,
-                                 .handler = answer_pings_late,
-                                 .ud = &pings,
-                                 .manual = true};
-  struct fake *fake = fake_start(&options);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.keepalive", "50ms",
-                                   "pool.max_size", "1", "mux.keepalive", "50ms", NULL);
+  struct fake_options fake_options = {
+      .unix_socket = way->unix_socket, .handler = answer_pings_late, .ud = &pings, .manual = true};
+  struct fake *fake = fake_start(&fake_options);
+  pmx_options *options = options_for(way->strategy);
+  pmx_call call = call_flags(flags, PMX_DEFAULT);
+  pmx_client *client;
   pmx_reply *reply;
 
+  pmx_options_set(options, "pool.keepalive", "50ms");
+  pmx_options_set(options, "mux.keepalive", "50ms");
+  client = open_for(way, fake, flags, options);
+  if (flags)
+    check_is_ok(pmx_do(client, &call, "SET", "k", "v", (char *)NULL));
   fake_send(fake_conn_at(fake, 0), "+X\r\n", 4);
   ck_assert(wait_for(was_looked_at, client, SOON_MS));
   sleep_ms(20);
-  reply = pmx_do(client, NULL, "SET", "k", "v", (char *)NULL);
+  reply = pmx_do(client, &call, "SET", "k", "v", (char *)NULL);
   ck_assert_str_eq(pmx_reply_str(reply, NULL), "OK");
   pmx_reply_free(reply);
   close_client(client);
   ck_assert(fake_stop(fake));
+}
+
+START_TEST(what_a_server_says_out_of_turn_is_not_the_answer_to_a_keepalive)
+{
+  speak_to_keepalive(&ways[_i], 0);
+  if (strategy_has(ways[_i].strategy, DEDICATES))
+    speak_to_keepalive(&ways[_i], PMX_CALL_DEDICATED);
 }
 END_TEST
 
@@ -234,18 +276,26 @@ static int answer_too_much(void *ud, struct fake_conn *conn, int argc, char **ar
   return 0;
 }
 
-START_TEST(second_reply_to_one_command_never_answers_the_next)
+static void answer_twice(const struct way *way, uint64_t flags)
 {
-  struct fake *fake = fake_for(&ways[_i], answer_too_much, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
-  pmx_reply *reply = pmx_do(client, NULL, "GET", "twice", (char *)NULL);
+  struct fake *fake = fake_for(way, answer_too_much, NULL);
+  pmx_client *client = open_for(way, fake, flags, pmx_options_new());
+  pmx_call call = call_flags(flags, PMX_DEFAULT);
+  pmx_reply *reply = pmx_do(client, &call, "GET", "twice", (char *)NULL);
 
   ck_assert_str_eq(pmx_reply_str(reply, NULL), "one");
   pmx_reply_free(reply);
-  get_value(client, "next");
+  check_value(pmx_do(client, &call, "GET", "next", (char *)NULL), "next");
   ck_assert_uint_eq(fake_accepted(fake), 2);
   close_client(client);
   ck_assert(fake_stop(fake));
+}
+
+START_TEST(second_reply_to_one_command_never_answers_the_next)
+{
+  answer_twice(&ways[_i], 0);
+  if (strategy_has(ways[_i].strategy, DEDICATES))
+    answer_twice(&ways[_i], PMX_CALL_DEDICATED);
 }
 END_TEST
 
@@ -304,7 +354,7 @@ int main(void)
   server_require("rogue");
   tc = checks_case("rogue");
 
-  add_for_ways_with(BORROWS, tc, connection_with_half_a_command_written_is_never_used_again);
+  add_for_ways_with(LEASES, tc, connection_with_half_a_command_written_is_never_used_again);
   add_for_ways(tc, write_that_was_stuck_goes_on_when_the_server_reads_again);
   add_for_ways(tc, connection_that_spoke_out_of_turn_while_idle_is_replaced_unless_it_was_a_push);
   add_for_ways(tc, what_a_server_says_out_of_turn_is_not_the_answer_to_a_keepalive);
