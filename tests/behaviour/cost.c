@@ -89,10 +89,20 @@ static void check_counts(const char *what, int calls, int looks)
   ck_assert_uint_eq(others, 0);
 }
 
+/* With one connection in each place where one will be used. */
+static pmx_client *open_warm(int way, struct server *server)
+{
+  pmx_client *client = open_client(ways[way].strategy, url_for(&ways[way], server), NULL);
+
+  if (lane_beside(client))
+    give_back(take(client));
+  return client;
+}
+
 START_TEST(a_clean_lease_costs_the_server_only_the_commands_on_it)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), NULL);
+  pmx_client *client = open_warm(_i, server);
   int64_t commands = server_commands(server), connections = server_connections(server);
   pmx_stats stats;
 
@@ -113,28 +123,43 @@ START_TEST(a_clean_lease_costs_the_server_only_the_commands_on_it)
 }
 END_TEST
 
-START_TEST(a_plain_call_costs_one_command_and_at_most_four_system_calls)
+static void check_call(int way, bool alone)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), NULL);
+  pmx_client *client = open_warm(way, server);
   int64_t commands = server_commands(server);
+  uint64_t before = stats_of(client).lane_requests;
+  pmx_call call = PMX_CALL_INIT;
 
+  call.flags = alone ? flags_alone(client) : 0;
   begin_counting();
   for (int i = 0; i < rounds(); i++)
-    pmx_reply_free(pmx_command(client, "GET k"));
+    pmx_reply_free(pmx_command_call(client, &call, "GET k"));
   /* On a shared connection there is nobody to look for: what is left is send, wait, receive. */
-  check_counts("call", rounds(), strategy_has(ways[_i].strategy, BORROWS));
+  check_counts(alone ? "call alone" : "call", rounds(), alone);
   ck_assert_int_eq(server_commands(server) - commands, rounds());
   ck_assert_uint_eq(stats_of(client).replies, (uint64_t)rounds());
+  ck_assert_uint_eq(stats_of(client).lane_requests - before, alone ? 0 : (uint64_t)rounds());
   close_client(client);
   ck_assert(server_stop(server));
+}
+
+START_TEST(a_plain_call_costs_one_command_and_at_most_four_system_calls)
+{
+  check_call(_i, strategy_has(ways[_i].strategy, BORROWS));
+}
+END_TEST
+
+START_TEST(a_dedicated_call_costs_what_one_of_a_pool_does)
+{
+  check_call(_i, true);
 }
 END_TEST
 
 START_TEST(a_lease_without_a_command_costs_the_server_nothing)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), NULL);
+  pmx_client *client = open_warm(_i, server);
   int64_t commands = server_commands(server);
 
   begin_counting();
@@ -155,6 +180,7 @@ int main(void)
   server_require("cost");
   add_for_ways_with(LEASES, tc, a_clean_lease_costs_the_server_only_the_commands_on_it);
   add_for_ways(tc, a_plain_call_costs_one_command_and_at_most_four_system_calls);
+  add_for_ways_with(DEDICATES, tc, a_dedicated_call_costs_what_one_of_a_pool_does);
   add_for_ways_with(LEASES, tc, a_lease_without_a_command_costs_the_server_nothing);
   return checks_run("cost", tc);
 }

@@ -69,7 +69,7 @@ START_TEST(the_wall_clock_is_never_looked_at)
 {
   struct server *server = server_start(NULL);
   _Atomic int stop = 0;
-  pmx_call brief = call_in(100);
+  pmx_call brief = call_in(100), alone;
   struct background *thread = background_start(jump, &stop);
   pmx_client *client;
   int64_t begin;
@@ -78,6 +78,7 @@ START_TEST(the_wall_clock_is_never_looked_at)
   client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size", "2",
                        "pool.keepalive", "20ms", "pool.idle_timeout", "300ms", "pool.max_lifetime",
                        "100ms", "mux.keepalive", "20ms", "command_timeout", "10s", NULL);
+  alone = call_alone(client, PMX_DEFAULT);
   server_pause(server);
   begin = pmx_now_ms();
   check_fails(pmx_command_call(client, &brief, "GET k"), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
@@ -85,13 +86,14 @@ START_TEST(the_wall_clock_is_never_looked_at)
   check_on_time("call", begin + 100);
   server_resume(server);
   for (int i = 0; i < 100; i++) {
-    check_is_ok(pmx_command(client, "INCR n"));
+    check_is_ok(pmx_command_call(client, i % 2 ? &alone : NULL, "INCR n"));
     sleep_ms(2);
   }
   server_kill_clients(server);
   check_is_ok(pmx_command(client, "PING"));
-  if (strategy_has(ways[_i].strategy, BORROWS))
-    check_stat(client, live, 0); /* idle for too long */
+  check_is_ok(pmx_command_call(client, &alone, "PING"));
+  if (strategy_has(ways[_i].strategy, LEASES))
+    check_stat(client, live, lane_beside(client)); /* idle for too long */
   close_client(client);
   ck_assert_int_eq(atomic_load(&wall_reads), 0);
   atomic_store(&stop, 1);
@@ -116,16 +118,21 @@ START_TEST(writing_to_dead_connections_survives_the_default_sigpipe)
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "8", "pool.min_idle", "8", "pool.prefill", "sync",
                                    "pool.check_on_borrow", "none", "pool.keepalive", "off", NULL);
-  uint64_t connections = strategy_has(ways[_i].strategy, BORROWS) ? 8 : 1;
+  uint64_t connections = strategy_has(ways[_i].strategy, LEASES) ? 8 + lane_beside(client) : 1;
+  pmx_call alone = call_alone(client, PMX_DEFAULT);
 
   signal(SIGPIPE, SIG_DFL);
+  check_is_ok(pmx_command(client, "PING")); /* where there is a lane beside 8 others: now it is */
   for (int round = 0; round < 10; round++) {
     check_stat(client, live, connections);
     check_stat(client, in_use, 0);
     server_kill_clients(server);
     for (int i = 0; i < 8; i++)
-      pmx_reply_free(pmx_command(client, "SET k %d", i));
+      pmx_reply_free(pmx_command_call(client, &alone, "SET k %d", i));
+    if (lane_beside(client))
+      pmx_reply_free(pmx_command(client, "SET k lane"));
   }
+  check_is_ok(pmx_command_call(client, &alone, "GET k"));
   check_is_ok(pmx_command(client, "GET k"));
   check_disposition(SIGPIPE, SIG_DFL);
   close_client(client);
@@ -190,15 +197,17 @@ struct storm_calls {
 static void call_in_storm(int i, void *arg)
 {
   struct storm_calls *s = arg;
+  pmx_call call = PMX_CALL_INIT;
   sigset_t set;
 
   is_ours = 1;
   sigemptyset(&set);
   sigaddset(&set, SIGALRM);
   pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  call.flags = i % 2 ? flags_alone(s->client) : 0;
   while (pmx_now_ms() < s->until_ms) {
     const char *format = i == 0 && s->may_block ? "BLPOP nothing 0.02" : "SET k v";
-    if (pmx_reply_finish(pmx_command(s->client, format)) != PMX_OK)
+    if (pmx_reply_finish(pmx_command_call(s->client, &call, format)) != PMX_OK)
       atomic_fetch_add(&s->failures, 1);
     atomic_fetch_add(&s->calls, 1);
   }
@@ -226,7 +235,7 @@ START_TEST(a_storm_of_signals_interrupts_nothing)
   printf("%d calls, %d interrupts\n", atomic_load(&s.calls), atomic_load(&interrupts));
   ck_assert_int_eq(atomic_load(&s.failures), 0);
   ck_assert_int_gt(atomic_load(&interrupts), 100);
-  if (strategy_has(ways[_i].strategy, BORROWS))
+  if (strategy_has(ways[_i].strategy, LEASES))
     ck_assert_uint_ge(stats_of(s.client).closed_lifetime, 10);
   close_client(s.client);
   ck_assert(server_stop(server));

@@ -37,6 +37,7 @@ START_TEST(a_second_return_does_not_end_the_lease_of_the_next_owner)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "1", "pool.wait_timeout", "50ms", NULL);
+  pmx_call call = call_alone(client, PMX_DEFAULT);
   pmx_lease *first = take(client), *second;
 
   give_back(first);
@@ -44,9 +45,9 @@ START_TEST(a_second_return_does_not_end_the_lease_of_the_next_owner)
   ck_assert_int_eq(pmx_release(first), PMX_INVALID);
   check_fails(pmx_lease_command(first, NULL, "PING"), PMX_INVALID, PMX_CAUSE_NONE);
   lease_ok(second, "PING");
-  check_fails(pmx_command(client, "PING"), PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
+  check_fails(pmx_command_call(client, &call, "PING"), PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
   give_back(second);
-  check_is_ok(pmx_command(client, "PING"));
+  check_is_ok(pmx_command_call(client, &call, "PING"));
   ck_assert_uint_eq(stats_of(client).bad_returns, 1);
   close_client(client);
   ck_assert(server_stop(server));
@@ -122,7 +123,7 @@ START_TEST(a_lease_whose_connection_died_says_so_and_is_returned_without_harm)
   pmx_reply *reply;
 
   lease_ok(lease, "MULTI");
-  ck_assert_int_eq(server_kill_clients(server), 1);
+  ck_assert_int_eq(server_kill_clients(server), 1 + (int)lane_beside(client));
   reply = pmx_lease_command(lease, NULL, "SET k 1");
   ck_assert_int_eq(pmx_reply_cause(reply), PMX_CAUSE_LOST);
   ck_assert_int_eq(pmx_reply_finish(reply), PMX_NOT_RUN);
@@ -288,7 +289,7 @@ START_TEST(a_reclaimed_lease_serves_others_and_its_late_return_is_an_error)
   give_back(other);
   ck_assert_uint_eq(stats_of(client).reclaimed, 1);
   ck_assert_uint_eq(stats_of(client).bad_returns, 2);
-  check_clients(server, 1);
+  check_clients(server, 1 + (int64_t)lane_beside(client));
   close_client(client);
   ck_assert(server_stop(server));
 }

@@ -48,7 +48,9 @@ START_TEST(a_request_at_the_limit_is_sent_and_one_byte_more_is_not)
   check_fails(pmx_command(client, "SET k %b", bytes, most + 1), PMX_INVALID, PMX_CAUSE_TOO_LARGE);
   ck_assert_int_eq(server_commands(server), before);
   check_is_ok(pmx_command(client, "PING"));
-  ck_assert_uint_eq(stats_of(client).opened, 1);
+  /* What is large goes beside the lane, and only what is sent counts. */
+  ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
+  ck_assert_uint_eq(stats_of(client).routed_large, lane_beside(client));
   free(bytes);
   close_client(client);
   ck_assert(server_stop(server));
@@ -66,11 +68,12 @@ static void fill_random(char *bytes, size_t size)
   }
 }
 
-START_TEST(twenty_mebibytes_go_there_and_back)
+/* bulk: the size from which on a lane does not carry a request. */
+static void move_much(const struct way *way, const char *bulk, uint64_t connections)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client =
-      open_client(ways[_i].strategy, url_for(&ways[_i], server), "command_timeout", "50s", NULL);
+  pmx_client *client = open_client(way->strategy, url_for(way, server), "command_timeout", "50s",
+                                   "hybrid.bulk_request", bulk, NULL);
   size_t size = (soak() ? 300 : 20) * (size_t)MIB, len;
   char *bytes = harness_alloc(size);
   pmx_reply *reply;
@@ -83,10 +86,17 @@ START_TEST(twenty_mebibytes_go_there_and_back)
   ck_assert_uint_eq(len, size);
   ck_assert(memcmp(pmx_reply_str(reply, NULL), bytes, size) == 0);
   pmx_reply_free(reply);
-  ck_assert_uint_eq(stats_of(client).opened, 1);
+  ck_assert_uint_eq(stats_of(client).opened, connections);
   free(bytes);
   close_client(client);
   ck_assert(server_stop(server));
+}
+
+START_TEST(twenty_mebibytes_go_there_and_back)
+{
+  move_much(&ways[_i], "1GiB", 1);
+  if (strategy_has(ways[_i].strategy, DEDICATES))
+    move_much(&ways[_i], "64KiB", 2);
 }
 END_TEST
 
@@ -261,7 +271,7 @@ START_TEST(prefill_sync_opens_all_before_it_says_yes)
   ck_assert_uint_eq(stats.opened, 20);
   ck_assert_int_eq(server_clients(server), 20);
   check_is_ok(pmx_command(client, "PING"));
-  ck_assert_uint_eq(stats_of(client).opened, 20);
+  ck_assert_uint_eq(stats_of(client).opened, 20 + lane_beside(client));
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -364,10 +374,10 @@ int main(void)
   add_for_ways(tc, many_elements_arrive_in_order);
   add_for_ways(tc, nested_arrays_keep_their_shape);
   add_for_ways(tc, a_thousand_levels_arrive_where_hiredis_reads_them);
-  add_for_ways_with(BORROWS, tc, prefill_sync_opens_all_before_it_says_yes);
-  add_for_ways_with(BORROWS, tc, prefill_async_says_yes_and_fills);
+  add_for_ways_with(LEASES, tc, prefill_sync_opens_all_before_it_says_yes);
+  add_for_ways_with(LEASES, tc, prefill_async_says_yes_and_fills);
   add_for_strategies(tc, prefill_sync_with_a_bad_password_is_an_auth_error);
-  add_for_ways_with(BORROWS, tc, prefill_sync_says_no_when_the_server_has_no_room);
+  add_for_ways_with(LEASES, tc, prefill_sync_says_no_when_the_server_has_no_room);
   add_for_strategies(tc, prefill_sync_says_no_when_nobody_listens_or_answers);
   add_for_strategies(tc, prefill_sync_of_no_connection_still_connects_once);
   return checks_run("limits", tc);

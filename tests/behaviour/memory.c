@@ -82,15 +82,29 @@ static void use_lease(pmx_client *client)
 static void use(const struct scene *s)
 {
   pmx_client *client = s->client;
+  pmx_call alone = call_alone(client, PMX_DEFAULT);
 
   if (strategy_has(s->way->strategy, LEASES))
     use_lease(client);
+  check_honest(pmx_command_call(client, &alone, "SET k %d", 0));
   check_honest(pmx_command(client, "SET k %d", 1));
   check_honest(pmx_command(client, "GET k"));
   check_honest(pmx_command(client, "LRANGE list 0 -1"));
 }
 
 /* ---- the whole life of a client ---- */
+
+/* With a lane beside its pool, a client asks the server what that is. */
+static void use_unknown(pmx_client *client)
+{
+  pmx_reply *reply = pmx_command(client, "NO.SUCH.COMMAND");
+
+  ck_assert_int_ne(pmx_reply_status(reply), PMX_OK);
+  if (pmx_reply_status(reply) == PMX_SERVER_ERROR)
+    pmx_reply_free(reply);
+  else
+    check_honest(reply);
+}
 
 static void run_life(void *ud)
 {
@@ -104,6 +118,7 @@ static void run_life(void *ud)
   if (!s->client)
     return;
   use(s);
+  use_unknown(s->client);
   pmx_close(s->client, 1000);
 }
 

@@ -192,7 +192,7 @@ static void run_calls(void *ud)
     transaction(s);
   count(s);
   pmx_stats_get(s->client, &stats);
-  ck_assert_uint_le(stats.live, 2);
+  ck_assert_uint_le(stats.live, 2 + lane_beside(s->client));
 }
 
 static void check_counter(struct scene *s)

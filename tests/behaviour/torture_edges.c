@@ -26,7 +26,7 @@ struct scene {
 static void run_waits(void *ud)
 {
   struct scene *s = ud;
-  pmx_call call = call_in(SHORT_MS);
+  pmx_call call = call_alone(s->client, SHORT_MS);
   pmx_cancel *token = pmx_cancel_new();
   int64_t limit = pmx_now_ms() + SHORT_MS;
   pmx_reply *reply;
