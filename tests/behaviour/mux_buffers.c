@@ -55,7 +55,8 @@ ssize_t send(int fd, const void *bytes, size_t size, int flags)
 static pmx_client *open_small(const struct way *way, struct fake *fake)
 {
   atomic_store(&small_buffers, true);
-  return open_client(way->strategy, fake_url(fake), "command_timeout", "50s", NULL);
+  return open_client(way->strategy, fake_url(fake), "command_timeout", "50s", "hybrid.bulk_request",
+                     "1GiB", NULL);
 }
 
 struct setter {

@@ -203,7 +203,8 @@ static void set_big(void *client)
 START_TEST(fork_while_another_thread_has_written_half_a_request)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
+  pmx_client *client =
+      open_client(ways[_i].strategy, fake_url(fake), "hybrid.bulk_request", "1GiB", NULL);
   struct background *thread;
 
   fake_stall(fake_conn_at(fake, 0));

@@ -100,7 +100,8 @@ static void check_big_was_seen(struct fake *fake)
 START_TEST(rest_of_a_request_that_was_given_up_follows_and_the_connection_stays_in_step)
 {
   struct fake *fake = fake_for(&ways[_i], answer, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
+  pmx_client *client =
+      open_client(ways[_i].strategy, fake_url(fake), "hybrid.bulk_request", "1GiB", NULL);
   struct caller after[CALLERS];
   pmx_call call = call_in(60);
 
@@ -121,7 +122,8 @@ END_TEST
 START_TEST(rest_of_a_request_that_was_given_up_follows_though_nobody_calls)
 {
   struct fake *fake = fake_for(&ways[_i], answer, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
+  pmx_client *client =
+      open_client(ways[_i].strategy, fake_url(fake), "hybrid.bulk_request", "1GiB", NULL);
   pmx_call call = call_in(60);
 
   fake_stall(fake_conn_at(fake, 0));
@@ -163,7 +165,8 @@ static void block_the_socket(struct writer *w, struct fake *fake)
 static void give_up_while_queued(const struct way *way, bool by_token)
 {
   struct fake *fake = fake_for(way, answer, NULL);
-  pmx_client *client = open_client(way->strategy, fake_url(fake), NULL);
+  pmx_client *client =
+      open_client(way->strategy, fake_url(fake), "hybrid.bulk_request", "1GiB", NULL);
   struct writer writer = {.client = client};
   struct caller caller;
   pmx_call call = call_in(by_token ? SOON_MS : 30);

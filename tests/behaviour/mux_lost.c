@@ -78,7 +78,8 @@ static void set_big(void *client)
 START_TEST(only_what_was_sent_in_part_fails_and_what_is_behind_it_goes_on_in_its_order)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "retry.max", "0", NULL);
+  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "retry.max", "0",
+                                   "hybrid.bulk_request", "1GiB", NULL);
   struct caller reads[CALLERS], write;
   struct background *thread;
 

@@ -61,10 +61,16 @@ static const char *const carried[] = {
 };
 
 /* hint: what the way out is called. */
-static void check_refused(pmx_client *client, const char *command, const char *hint)
+static void check_refused(pmx_client *client, uint64_t flags, const char *command, const char *hint)
 {
-  pmx_reply *reply = call_words(client, command);
-  const char *text = pmx_reply_error(reply);
+  struct waiting w = {.client = client, .command = command};
+  pmx_reply *reply;
+  const char *text;
+
+  w.call = call_flags(flags, PMX_DEFAULT);
+  waiting_start(&w);
+  reply = waiting_end(&w);
+  text = pmx_reply_error(reply);
 
   ck_assert_msg(pmx_reply_status(reply) == PMX_INVALID &&
                     pmx_reply_cause(reply) == PMX_CAUSE_UNSUPPORTED,
@@ -82,11 +88,11 @@ START_TEST(what_a_shared_connection_cannot_carry_is_refused_and_told_the_way_out
   int64_t id = client_id(client), before = server_commands(server);
 
   for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++)
-    check_refused(client, sessions[i], "strategy=");
+    check_refused(client, 0, sessions[i], "strategy=");
   for (size_t i = 0; i < sizeof blocking / sizeof *blocking; i++)
-    check_refused(client, blocking[i], "strategy=");
+    check_refused(client, 0, blocking[i], "strategy=");
   for (size_t i = 0; i < sizeof never / sizeof *never; i++)
-    check_refused(client, never[i], "");
+    check_refused(client, 0, never[i], "");
   ck_assert_int_eq(server_commands(server), before);
   ck_assert_int_eq(client_id(client), id); /* nothing happened to the connection */
   ck_assert_uint_eq(stats_of(client).invalid, sizeof sessions / sizeof *sessions +
@@ -108,6 +114,33 @@ START_TEST(what_only_looks_like_it_is_carried)
     ck_assert_msg(pmx_ok(reply), "%s: %s", carried[i], pmx_reply_error(reply));
     pmx_reply_free(reply);
   }
+  ck_assert_uint_eq(stats_of(client).opened, 1);
+  close_client(client);
+  ck_assert(server_stop(server));
+}
+END_TEST
+
+START_TEST(what_a_lane_cannot_carry_is_refused_to_who_insists_on_one)
+{
+  static const char *const parking[] = {"FLUSHALL", "flushdb sync", "SHUTDOWN",
+                                        "MIGRATE 127.0.0.1 1 k 0 10"};
+  struct server *server = server_start(NULL);
+  pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), NULL);
+  pmx_call shared = call_flags(PMX_CALL_SHARED, PMX_DEFAULT);
+  int64_t before = server_commands(server);
+
+  for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++)
+    check_refused(client, PMX_CALL_SHARED, sessions[i], "pmx_acquire");
+  for (size_t i = 0; i < sizeof blocking / sizeof *blocking; i++)
+    check_refused(client, PMX_CALL_SHARED, blocking[i], "leave PMX_CALL_SHARED out");
+  for (size_t i = 0; i < sizeof parking / sizeof *parking; i++)
+    check_refused(client, PMX_CALL_SHARED, parking[i], "leave PMX_CALL_SHARED out");
+  for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+    check_refused(client, PMX_CALL_SHARED, never[i], "");
+  ck_assert_int_eq(server_commands(server), before);
+  check_is_ok(pmx_command_call(client, &shared, "GET k"));
+  ck_assert_uint_eq(stats_of(client).opened, 1);
+  ck_assert_uint_eq(stats_of(client).borrows, 0);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -134,7 +167,7 @@ START_TEST(no_connection_is_lent)
 
   for (int i = 0; i < 3; i++) {
     ck_assert_ptr_null(pmx_acquire(client, NULL, &failure));
-    ck_assert_ptr_nonnull(strstr(pmx_reply_error(failure), "strategy=pool"));
+    ck_assert_ptr_nonnull(strstr(pmx_reply_error(failure), "strategy=hybrid"));
     check_fails(failure, PMX_INVALID, PMX_CAUSE_UNSUPPORTED);
   }
   ck_assert_ptr_null(pmx_acquire(client, NULL, NULL));
@@ -149,10 +182,11 @@ int main(void)
   TCase *tc = checks_case("mux_refusals");
 
   server_require("mux_refusals");
-  add_for_ways_with(SHARES, tc,
+  add_for_ways_with(REFUSES, tc,
                     what_a_shared_connection_cannot_carry_is_refused_and_told_the_way_out);
   add_for_ways_with(SHARES, tc, what_only_looks_like_it_is_carried);
-  add_for_ways_with(SHARES, tc, a_blocking_command_is_named_in_its_refusal);
-  add_for_ways_with(SHARES, tc, no_connection_is_lent);
+  add_for_ways_with(REFUSES, tc, a_blocking_command_is_named_in_its_refusal);
+  add_for_ways_with(REFUSES, tc, no_connection_is_lent);
+  add_for_ways_with(DEDICATES, tc, what_a_lane_cannot_carry_is_refused_to_who_insists_on_one);
   return checks_run("mux_refusals", tc);
 }
