@@ -26,7 +26,7 @@
   X(pmx_options_set_events) \
   X(pmx_open) X(pmx_ref) X(pmx_unref) X(pmx_close) X(pmx_client_strategy) X(pmx_client_set) \
   X(pmx_argv) X(pmx_do) X(pmx_command) X(pmx_command_call) X(pmx_vcommand) \
-  X(pmx_async) X(pmx_async_argv) X(pmx_submit) X(pmx_submit_argv) X(pmx_future_wait) \
+  X(pmx_explain) X(pmx_async) X(pmx_async_argv) X(pmx_submit) X(pmx_submit_argv) X(pmx_future_wait) \
   X(pmx_future_wait_any) X(pmx_future_take) X(pmx_future_free) X(pmx_client_fd) X(pmx_dispatch) \
   X(pmx_acquire) X(pmx_lease_argv) X(pmx_lease_command) X(pmx_release) \
   X(pmx_script_new) X(pmx_script_run) X(pmx_script_free) \
@@ -80,7 +80,8 @@ enum expected {
 struct expect {
   enum expected kind;
   char text[64], other[64];
-  size_t pad; /* so many 'x' follow text */
+  size_t pad;  /* so many 'x' follow text */
+  bool placed; /* the call says where it wants to go */
   double number;
 };
 enum { ORDER_TEXT = 6000 };

@@ -95,6 +95,19 @@ static void act_stats(struct caller *w, struct opened *at, struct order *o)
         st.borrows, st.returns, st.discards, st.in_use);
 }
 
+/* One sentence, however little room there is. */
+static void act_explain(struct caller *w, struct opened *at, struct order *o)
+{
+  char text[200];
+  size_t size = 1 + below(w, sizeof text - 1), n;
+
+  order_make(w, o);
+  n = CALL(pmx_explain)(at->client, o->argc, o->argv, o->len, text, size);
+  order_done(o);
+  if (n == 0 || strlen(text) != (n < size ? n : size - 1))
+    soak_wrong(w->s, "pmx_explain says %zu, and \"%s\" in %zu bytes", n, text, size);
+}
+
 static void act_names(struct caller *w, struct opened *at, struct order *o)
 {
   pmx_status status = (pmx_status)below(w, PMX_NOMEM + 1);
@@ -158,10 +171,10 @@ static const struct {
   act *fn;
   unsigned weight;
 } acts[] = {
-    {act_call, 400},     {act_async, 250}, {act_submit, 150}, {act_future, 150}, {act_any, 60},
-    {act_dispatch, 150}, {act_lease, 120}, {act_open, 4},     {act_close, 3},    {act_cancel, 15},
-    {act_set, 20},       {act_stats, 20},  {act_names, 3},    {act_options, 3},  {act_reply, 40},
-    {act_forget, 20},    {act_script, 60}, {act_scan, 60},
+    {act_call, 400},     {act_async, 250},  {act_submit, 150}, {act_future, 150}, {act_any, 60},
+    {act_dispatch, 150}, {act_lease, 120},  {act_open, 4},     {act_close, 3},    {act_cancel, 15},
+    {act_set, 20},       {act_stats, 20},   {act_names, 3},    {act_options, 3},  {act_reply, 40},
+    {act_forget, 20},    {act_explain, 20}, {act_script, 60},  {act_scan, 60},
 };
 
 static act *any_act(struct caller *w)

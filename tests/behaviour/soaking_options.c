@@ -13,7 +13,7 @@ static const struct {
   const char *values[VALUES];
   bool live;
 } rows[] = {
-    {"strategy", {"pool", "mux", "pool", "mux"}, false},
+    {"strategy", {"pool", "mux", "hybrid", "hybrid"}, false},
     {"connect", {"eager", "lazy", NULL, "lazy"}, false},
     {"io", {"thread", "loop", NULL, "loop"}, false},
     {"offline", {"wait", "fail", NULL, NULL}, false},
@@ -57,6 +57,7 @@ static const struct {
     {"mux.stall_timeout", {"10ms", "100ms", NULL, NULL}, true},
     {"mux.keepalive", {"5ms", "50ms", NULL, NULL}, true},
     {"mux.spin", {"20us", "1ms", "off", NULL}, true},
+    {"hybrid.bulk_request", {"1KiB", "2KiB", NULL, NULL}, false},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 

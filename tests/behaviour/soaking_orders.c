@@ -189,6 +189,8 @@ static void set_call(struct caller *w, struct order *o)
   }
   if (rng_below(&w->rng, 4) == 0)
     o->call.flags = rng_below(&w->rng, 2) ? PMX_CALL_RETRY_SAFE : PMX_CALL_NO_RETRY;
+  if (rng_below(&w->rng, 6) == 0)
+    o->call.flags |= rng_below(&w->rng, 2) ? PMX_CALL_DEDICATED : PMX_CALL_SHARED;
   if (rng_below(&w->rng, 4) == 0) {
     o->token = token_join(w);
     o->call.cancel = o->token->cancel;
@@ -209,6 +211,7 @@ void order_make(struct caller *w, struct order *o)
   o->limit_ms = SOAK_DEFAULT_MS;
   kinds[rng_below(&w->rng, sizeof kinds / sizeof kinds[0])](w, o);
   set_call(w, o);
+  o->expect.placed = o->call.flags & (PMX_CALL_DEDICATED | PMX_CALL_SHARED);
 }
 
 /* ---- judging ---- */
@@ -224,8 +227,8 @@ static bool provoked(const pmx_reply *reply, const struct expect *e)
   case PMX_SERVER_ERROR:
     return e->kind == EXPECT_WRONGTYPE &&
            strcmp(CALL(pmx_reply_error_code)(reply), "WRONGTYPE") == 0;
-  case PMX_INVALID:
-    return cause == PMX_CAUSE_UNSUPPORTED && e->kind == EXPECT_POP;
+  case PMX_INVALID: /* not with this strategy */
+    return cause == PMX_CAUSE_UNSUPPORTED && (e->kind == EXPECT_POP || e->placed);
   case PMX_NOT_RUN:
   case PMX_UNKNOWN:
     break;

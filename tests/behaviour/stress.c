@@ -68,7 +68,8 @@ static void check_sums(struct stress *s)
                  "borrows %" PRIu64 " != returns %" PRIu64 " + discards %" PRIu64
                  " + in use %" PRIu64,
                  st.borrows, st.returns, st.discards, st.in_use);
-  if (st.live + st.connecting > CONNECTIONS)
+  if (st.live - st.lanes_live > CONNECTIONS ||
+      st.live + st.connecting > CONNECTIONS + lane_beside(s->client))
     stress_wrong(&s->faults, "%" PRIu64 " connections and %" PRIu64 " being made, of %d", st.live,
                  st.connecting, (int)CONNECTIONS);
 }
@@ -137,7 +138,8 @@ static struct stress *stress_new(const struct way *way)
   s->server = server_start(NULL);
   ck_assert_ptr_nonnull(s->server);
   s->client = open_client(way->strategy, url_for(way, s->server), "pool.max_size", size,
-                          "pool.wait_timeout", "25ms", "command_timeout", timeout, (char *)NULL);
+                          "pool.wait_timeout", "25ms", "command_timeout", timeout,
+                          "hybrid.bulk_request", "4KiB", (char *)NULL);
   pthread_mutex_init(&s->faults.lock, NULL);
   for (int i = 0; i < THREADS; i++) {
     stress_worker_init(&s->workers[i], i, s->seed);
@@ -206,12 +208,31 @@ static void check_counts(const struct stress *s, const struct worker *sum)
   ck_assert_uint_eq(st.waiting, 0);
 }
 
+/* Where calls have more than one way, they have taken each. */
+static void check_ways(const struct stress *s)
+{
+  pmx_stats st = stats_of(s->client);
+  uint64_t routed = st.routed_asked + st.routed_blocking + st.routed_large;
+
+  if (!lane_beside(s->client)) {
+    ck_assert_uint_eq(routed, 0);
+    return;
+  }
+  ck_assert_uint_gt(st.routed_asked, 0);
+  ck_assert_uint_gt(st.routed_blocking, 0);
+  ck_assert_uint_gt(st.routed_large, 0);
+  ck_assert_uint_gt(st.lane_requests, 0);
+  ck_assert_uint_gt(st.lanes_closed, 0);
+}
+
 static void check_works_again(const struct stress *s)
 {
   char value[VALUE_SIZE];
 
   check_is_ok(pmx_do(s->client, NULL, "SET", "k", value_of("k", value), (char *)NULL));
   get_value(s->client, "k");
+  if (lane_beside(s->client))
+    get_value_alone(s->client, "k");
 }
 
 START_TEST(every_reply_is_the_callers_own_and_every_call_ends_in_time)
@@ -227,6 +248,7 @@ START_TEST(every_reply_is_the_callers_own_and_every_call_ends_in_time)
   ck_assert_msg(s->faults.count == 0, "%u times wrong, first: %s", s->faults.count,
                 s->faults.first);
   check_counts(s, &sum);
+  check_ways(s);
   ck_assert_uint_gt(sum.ended[PMX_OK], 0);
   ck_assert_uint_gt(sum.ended[PMX_NOT_RUN], 0);
   ck_assert_uint_gt(s->cancels, 0);

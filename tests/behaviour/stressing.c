@@ -111,6 +111,8 @@ static pmx_reply *ask(struct worker *w, pmx_lease *lease, int64_t us, int argc,
   pmx_reply *reply;
 
   order_begin(w, &o, us);
+  if (!lease && one_in(w, 4))
+    o.call.flags |= flags_alone(w->client);
   reply = lease ? pmx_lease_argv(lease, &o.call, argc, argv, NULL)
                 : pmx_argv(w->client, &o.call, argc, argv, NULL);
   order_end(w, &o);
