@@ -286,6 +286,7 @@ START_TEST(callbacks_take_turns_with_blocking_commands_and_leases)
 {
   struct scene s = {.manner = &manners[_i]};
   struct told pop = {0}, told[50] = {{0}};
+  pmx_call call;
   pmx_lease *lease;
   pmx_reply *reply;
 
@@ -298,13 +299,21 @@ START_TEST(callbacks_take_turns_with_blocking_commands_and_leases)
   pass(s.client, 5);
   lease = take(s.client);
   lease_ok(lease, "MULTI");
+  call = call_alone(s.client, PMX_DEFAULT);
   for (int i = 0; i < 50; i++)
-    ask(s.client, &told[i], NULL, "INCR n");
+    ask(s.client, &told[i], &call, "INCR n");
   lease_ok(lease, "SET n 100");
   lease_ok(lease, "EXEC");
   check_stat(s.client, waiting, 50);
   pass(s.client, 5);
   ck_assert_int_eq(told[0].times, 0);
+  if (lane_beside(s.client)) { /* and the pool delays nothing there */
+    struct told other = {0};
+
+    ask(s.client, &other, NULL, "INCR other");
+    check_int(outcome(&other), 1);
+    ck_assert_int_eq(told[0].times, 0);
+  }
   give_back(lease);
   ck_assert(all_told(told, 50, SOON_MS));
   for (int i = 0; i < 50; i++)

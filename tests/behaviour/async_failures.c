@@ -14,31 +14,40 @@
 
 /* ---- time ---- */
 
-START_TEST(a_deadline_ends_what_was_sent_unknown_and_what_was_not_as_not_run)
+/* alone: each needs a connection to itself, and there is one. */
+static void expire(const struct manner *manner, bool alone)
 {
-  const struct manner *manner = &manners[_i];
   struct server *server = server_start(NULL);
   pmx_client *client =
       open_manner(manner, manner_url(manner, server), "pool.max_size", "1", (char *)NULL);
   struct told sent = {0}, queued = {0};
-  pmx_call call = call_in(100);
+  pmx_call call = alone ? call_alone(client, 100) : call_in(100);
+  pmx_call first = call_flags(call.flags, PMX_DEFAULT);
   int64_t limit;
 
-  check_is_ok(pmx_command(client, "PING"));
+  check_is_ok(pmx_command_call(client, &first, "PING"));
   server_pause(server);
   limit = pmx_now_ms() + 100;
   ask(client, &sent, &call, "INCR n");
-  if (strategy_has(manner->strategy, BORROWS))
+  if (alone)
     ask(client, &queued, &call, "INCR n");
   check_fails(outcome(&sent), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
   check_on_time("callback", limit);
-  if (strategy_has(manner->strategy, BORROWS))
+  if (alone)
     check_fails(outcome(&queued), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
   server_resume(server);
   check_is_ok(pmx_command(client, "PING"));
   close_client(client);
   ck_assert_int_le(server_integer(server, "GET", "n", NULL), 1);
   ck_assert(server_stop(server));
+}
+
+START_TEST(a_deadline_ends_what_was_sent_unknown_and_what_was_not_as_not_run)
+{
+  if (strategy_has(manners[_i].strategy, SHARES))
+    expire(&manners[_i], false);
+  if (strategy_has(manners[_i].strategy, LEASES))
+    expire(&manners[_i], true);
 }
 END_TEST
 
@@ -58,7 +67,7 @@ START_TEST(hundreds_of_deadlines_are_kept_each_at_its_own_time)
   server_pause(server);
   for (int i = 0; i < TIMERS; i++) {
     int64_t timeout = 20 + i * 7919 % TIMERS;
-    pmx_call call = call_in(timeout);
+    pmx_call call = call_flags(i % 2 ? flags_alone(client) : 0, timeout);
 
     limits[i] = pmx_now_ms() + timeout;
     ask(client, &told[i], &call, "GET k");
@@ -90,16 +99,18 @@ START_TEST(a_busy_pool_says_so_in_its_own_time)
   struct server *server;
   pmx_client *client;
   struct told pop = {0}, waits = {0};
+  pmx_call call;
   int64_t limit;
 
-  if (!strategy_has(manner->strategy, BORROWS))
+  if (!strategy_has(manner->strategy, LEASES))
     return;
   server = server_start(NULL);
   client = open_manner(manner, manner_url(manner, server), "pool.max_size", "1",
                        "pool.wait_timeout", "100ms", "command_timeout", "60s", (char *)NULL);
   ask(client, &pop, NULL, "BLPOP q 60");
+  call = call_alone(client, PMX_DEFAULT);
   limit = pmx_now_ms() + 100;
-  ask(client, &waits, NULL, "PING");
+  ask(client, &waits, &call, "PING");
   check_fails(outcome(&waits), PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
   check_on_time("the wait for room", limit);
   server_ask(server, "RPUSH q x");
@@ -111,9 +122,9 @@ END_TEST
 
 /* ---- tokens ---- */
 
-START_TEST(a_token_ends_calls_that_wait_and_calls_that_run)
+/* alone: one runs, and the others wait for its connection. */
+static void fire(const struct manner *manner, bool alone)
 {
-  const struct manner *manner = &manners[_i];
   struct server *server = server_start(NULL);
   pmx_client *client = open_manner(manner, manner_url(manner, server), "pool.max_size", "1",
                                    "command_timeout", "60s", (char *)NULL);
@@ -121,8 +132,9 @@ START_TEST(a_token_ends_calls_that_wait_and_calls_that_run)
   pmx_call call = PMX_CALL_INIT;
   int64_t begin;
 
+  call.flags = alone ? flags_alone(client) : 0;
+  check_is_ok(pmx_command_call(client, &call, "PING"));
   call.cancel = pmx_cancel_new();
-  check_is_ok(pmx_command(client, "PING"));
   server_pause(server);
   for (int i = 0; i < 3; i++)
     ask(client, &told[i], &call, "INCR n");
@@ -133,8 +145,7 @@ START_TEST(a_token_ends_calls_that_wait_and_calls_that_run)
   check_on_time("cancel", begin);
   for (int i = 0; i < 3; i++) {
     ck_assert_int_eq(pmx_reply_cause(told[i].reply), PMX_CAUSE_CANCELED);
-    ck_assert_int_eq(pmx_reply_status(told[i].reply),
-                     i > 0 && strategy_has(manner->strategy, BORROWS) ? PMX_NOT_RUN : PMX_UNKNOWN);
+    ck_assert_int_eq(pmx_reply_status(told[i].reply), i > 0 && alone ? PMX_NOT_RUN : PMX_UNKNOWN);
   }
   ck_assert_int_eq(pmx_async(client, &call, tell, told, "PING"), PMX_NOT_RUN);
   pmx_cancel_free(call.cancel);
@@ -143,6 +154,14 @@ START_TEST(a_token_ends_calls_that_wait_and_calls_that_run)
   check_is_ok(pmx_command(client, "PING"));
   close_client(client);
   ck_assert(server_stop(server));
+}
+
+START_TEST(a_token_ends_calls_that_wait_and_calls_that_run)
+{
+  if (strategy_has(manners[_i].strategy, SHARES))
+    fire(&manners[_i], false);
+  if (strategy_has(manners[_i].strategy, LEASES))
+    fire(&manners[_i], true);
 }
 END_TEST
 

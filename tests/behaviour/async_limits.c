@@ -124,7 +124,7 @@ START_TEST(bytes_that_wait_are_limited_too)
   }
   server = server_start(NULL);
   client = open_manner(manner, manner_url(manner, server), "mux.max_queued", "8MiB",
-                       "command_timeout", "60s", (char *)NULL);
+                       "command_timeout", "60s", "hybrid.bulk_request", "1GiB", (char *)NULL);
   check_is_ok(pmx_command(client, "PING"));
   server_pause(server);
   before = memory();

@@ -12,9 +12,10 @@
 #include "harness/util.h"
 
 const struct manner manners[] = {
-    {"pool", "thread", false}, {"pool", "thread", true}, {"pool", "loop", false},
-    {"pool", "loop", true},    {"mux", "thread", false}, {"mux", "thread", true},
-    {"mux", "loop", false},    {"mux", "loop", true},
+    {"pool", "thread", false}, {"pool", "thread", true},   {"pool", "loop", false},
+    {"pool", "loop", true},    {"mux", "thread", false},   {"mux", "thread", true},
+    {"mux", "loop", false},    {"mux", "loop", true},      {"hybrid", "thread", false},
+    {"hybrid", "loop", false}, {"hybrid", "thread", true}, {"hybrid", "loop", true},
 };
 const int manner_count = sizeof manners / sizeof manners[0];
 
