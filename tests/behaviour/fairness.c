@@ -44,7 +44,7 @@ struct visitor {
 static void visit(void *arg)
 {
   struct visitor *v = arg;
-  pmx_call call = call_in(v->timeout_ms);
+  pmx_call call = call_alone(v->client, v->timeout_ms);
 
   call.cancel = v->cancel;
   v->reply = pmx_do(v->client, &call, "GET", v->key ? v->key : "k", (char *)NULL);
@@ -104,7 +104,7 @@ START_TEST(waiters_are_served_in_order_and_before_who_returns_and_asks_again)
     background_join(threads[i]);
     ck_assert_int_eq(q.place[i], i);
   }
-  ck_assert_uint_eq(fake_accepted(fake), 1);
+  ck_assert_uint_eq(fake_accepted(fake), 1 + lane_beside(q.client));
   check_books(q.client, 1);
   close_client(q.client);
   ck_assert(fake_stop(fake));
@@ -129,7 +129,7 @@ START_TEST(waiter_that_gives_up_or_is_cancelled_is_passed_over)
   check_stat(client, waiting, 1);
   give(lease);
   check_value(visitor_leaves(&patient), "k");
-  ck_assert_uint_eq(fake_accepted(fake), 1);
+  ck_assert_uint_eq(fake_accepted(fake), 1 + lane_beside(client));
   ck_assert_uint_eq(fake_seen(fake, "GET"), 1);
   pmx_cancel_free(cancelled.cancel);
   close_client(client);
@@ -156,7 +156,7 @@ START_TEST(waiter_gets_a_new_connection_when_the_only_one_dies)
   check_value(visitor_leaves(&visitor), "k"); /* before the dead lease is given back */
   check_fails(pmx_lease_command(lease, NULL, "GET k"), PMX_NOT_RUN, PMX_CAUSE_LOST);
   give(lease);
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   check_books(client, 1);
   close_client(client);
   ck_assert(fake_stop(fake));
@@ -184,14 +184,14 @@ START_TEST(waiter_that_is_given_a_dead_connection_keeps_its_place)
 
   visitor_queues(&first, 0);
   visitor_queues(&second, 1);
-  fake_close(fake_conn_at(fake, 0));
-  ck_assert(fake_wait_open(fake, 0, SOON_MS));
+  fake_close(fake_conn_at(fake, lane_beside(client)));
+  ck_assert(fake_wait_open(fake, lane_beside(client), SOON_MS));
   give(lease);
   check_value(visitor_leaves(&first), "first");
   check_value(visitor_leaves(&second), "second");
   ck_assert_str_eq(nth_get(fake, 0)->argv[1], "first");
   ck_assert_str_eq(nth_get(fake, 1)->argv[1], "second");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -210,7 +210,7 @@ START_TEST(waiter_gets_a_new_connection_when_the_returned_one_is_thrown_away)
   give(lease);
   check_value(visitor_leaves(&visitor), "k");
   ck_assert_uint_eq(stats_of(client).closed_dirty, 1);
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -226,8 +226,9 @@ START_TEST(returned_connection_serves_the_waiter_while_the_connect_it_asked_for_
                                  .script_count = 2,
                                  .handler = answer_values};
   struct fake *fake = fake_start(&options);
+  /* Lazy: the first connection is the one that is lent. */
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "2",
-                                   "connect_timeout", "60s", NULL);
+                                   "connect_timeout", "60s", "connect", "lazy", NULL);
   struct visitor visitor = {.client = client, .timeout_ms = SOON_MS};
   pmx_lease *lease = take(client);
 
@@ -267,7 +268,7 @@ static void lease_and_die(pmx_client *client, const pmx_call *call)
 
 static void call_in_crowd(struct crowd *crowd, struct rng *rng)
 {
-  pmx_call call = call_in((int64_t)rng_below(rng, 3));
+  pmx_call call = call_alone(crowd->client, (int64_t)rng_below(rng, 3));
   pmx_reply *reply;
 
   if (rng_below(rng, 8) == 0) {
@@ -300,7 +301,7 @@ static void join_crowd(int i, void *arg)
       call_in_crowd(crowd, &rng);
       continue;
     }
-    get_value(crowd->client, "k");
+    get_value_alone(crowd->client, "k");
     atomic_fetch_add(&crowd->values, 1);
   }
 }
@@ -315,7 +316,7 @@ static void watch_crowd(void *arg)
 
     ck_assert_msg(s.idle == 0 || s.waiting == 0, "idle %llu, waiting %llu",
                   (unsigned long long)s.idle, (unsigned long long)s.waiting);
-    ck_assert_uint_le(s.live + s.connecting, 4);
+    ck_assert_uint_le(s.live + s.connecting, 4 + lane_beside(crowd->client));
     sleep_ms(1);
   }
 }
@@ -337,7 +338,8 @@ START_TEST(no_waiter_sleeps_while_a_connection_is_idle)
   ck_assert_int_gt(atomic_load(&crowd.values), 0);
   check_stat(crowd.client, connecting, 0);
   stats = stats_of(crowd.client);
-  ck_assert_uint_eq(stats.idle, stats.live);
+  ck_assert_uint_eq(stats.idle, stats.live - stats.lanes_live);
+  ck_assert_uint_eq(stats.lanes_live, lane_beside(crowd.client));
   ck_assert_uint_eq(stats.waiting + stats.in_use, 0);
   ck_assert_uint_gt(stats.discards, 0);
   check_books(crowd.client, 4);
@@ -350,13 +352,13 @@ int main(void)
 {
   TCase *tc = checks_case("fairness");
 
-  add_for_ways_with(BORROWS, tc, waiters_are_served_in_order_and_before_who_returns_and_asks_again);
-  add_for_ways_with(BORROWS, tc, waiter_that_gives_up_or_is_cancelled_is_passed_over);
-  add_for_ways_with(BORROWS, tc, waiter_gets_a_new_connection_when_the_only_one_dies);
-  add_for_ways_with(BORROWS, tc, waiter_that_is_given_a_dead_connection_keeps_its_place);
-  add_for_ways_with(BORROWS, tc, waiter_gets_a_new_connection_when_the_returned_one_is_thrown_away);
-  add_for_ways_with(BORROWS, tc,
+  add_for_ways_with(LEASES, tc, waiters_are_served_in_order_and_before_who_returns_and_asks_again);
+  add_for_ways_with(LEASES, tc, waiter_that_gives_up_or_is_cancelled_is_passed_over);
+  add_for_ways_with(LEASES, tc, waiter_gets_a_new_connection_when_the_only_one_dies);
+  add_for_ways_with(LEASES, tc, waiter_that_is_given_a_dead_connection_keeps_its_place);
+  add_for_ways_with(LEASES, tc, waiter_gets_a_new_connection_when_the_returned_one_is_thrown_away);
+  add_for_ways_with(LEASES, tc,
                     returned_connection_serves_the_waiter_while_the_connect_it_asked_for_is_stuck);
-  add_for_ways_with(BORROWS, tc, no_waiter_sleeps_while_a_connection_is_idle);
+  add_for_ways_with(LEASES, tc, no_waiter_sleeps_while_a_connection_is_idle);
   return checks_run("fairness", tc);
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "behaviour/behaviour.h"
+
 enum { WORDS_MAX = 16, LINE_SIZE = 512 };
 
 /* ---- leases ---- */
@@ -46,6 +48,13 @@ int64_t lease_id(pmx_lease *lease)
 int64_t client_id(pmx_client *client)
 {
   return take_int(pmx_command(client, "CLIENT ID"));
+}
+
+int64_t client_id_alone(pmx_client *client)
+{
+  pmx_call call = call_alone(client, PMX_DEFAULT);
+
+  return take_int(pmx_command_call(client, &call, "CLIENT ID"));
 }
 
 /* All others count time, bytes and commands, or number the connection. */

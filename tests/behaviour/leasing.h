@@ -16,6 +16,7 @@ pmx_lease *take(pmx_client *);   /* a lease, or the test fails */
 void give_back(pmx_lease *);     /* returned, or the test fails */
 int64_t lease_id(pmx_lease *);   /* the server's number of its connection */
 int64_t client_id(pmx_client *); /* of the connection that a plain call has got */
+int64_t client_id_alone(pmx_client *); /* that a call with flags_alone() has got */
 /* The fields of CLIENT INFO that a session can change, one line; free() it. */
 char *session_of(pmx_lease *);
 /* Commands as words between blanks. */

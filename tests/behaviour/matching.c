@@ -27,16 +27,16 @@ START_TEST(call_after_a_timeout_gets_its_own_reply_from_a_new_connection)
 {
   struct fake *fake = fake_for(&ways[_i], answer_slow, NULL);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
-  pmx_call call = call_in(100);
+  pmx_call call = call_alone(client, 100);
   int64_t limit = pmx_now_ms() + 100;
 
   check_fails(pmx_do(client, &call, "GET", "slow", (char *)NULL), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
   check_on_time("timeout", limit);
-  get_value(client, "b");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  get_value_alone(client, "b");
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   sleep_ms(250); /* the late reply, were anybody there to read it */
-  get_value(client, "c");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  get_value_alone(client, "c");
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   ck_assert_uint_eq(stats_of(client).closed_error, 1);
   close_client(client);
   ck_assert(fake_stop(fake));
@@ -62,12 +62,12 @@ START_TEST(call_after_a_cancelled_one_gets_its_own_reply_from_a_new_connection)
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
   struct firing firing = {pmx_cancel_new(), fake};
   struct background *thread = background_start(fire_once_seen, &firing);
-  pmx_call call = call_in(SOON_MS);
+  pmx_call call = call_alone(client, SOON_MS);
 
   call.cancel = firing.token;
   check_fails(pmx_do(client, &call, "GET", "slow", (char *)NULL), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
-  get_value(client, "b");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  get_value_alone(client, "b");
+  ck_assert_uint_eq(fake_accepted(fake), 2 + lane_beside(client));
   background_join(thread);
   pmx_cancel_free(firing.token);
   close_client(client);
@@ -123,7 +123,7 @@ START_TEST(late_reply_never_answers_another_call)
   rng_seed(&server_rng, seed + 1);
   client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
   for (int i = 0; i < rounds; i++) {
-    pmx_call call = call_in(1 + (int64_t)rng_below(&rng, 8));
+    pmx_call call = call_flags(i % 2 ? flags_alone(client) : 0, 1 + (int64_t)rng_below(&rng, 8));
 
     snprintf(key, sizeof key, "key-%d", i);
     values += value_or_failure(pmx_do(client, &call, "GET", key, (char *)NULL), key);
@@ -234,8 +234,8 @@ int main(void)
 {
   TCase *tc = checks_case("matching");
 
-  add_for_ways_with(BORROWS, tc, call_after_a_timeout_gets_its_own_reply_from_a_new_connection);
-  add_for_ways_with(BORROWS, tc,
+  add_for_ways_with(LEASES, tc, call_after_a_timeout_gets_its_own_reply_from_a_new_connection);
+  add_for_ways_with(LEASES, tc,
                     call_after_a_cancelled_one_gets_its_own_reply_from_a_new_connection);
   add_for_ways(tc, late_reply_never_answers_another_call);
   add_for_ways(tc, threads_that_time_out_and_are_cancelled_get_only_their_own_replies);

@@ -47,19 +47,20 @@ START_TEST(a_burst_shrinks_to_the_floor_without_traffic_oldest_first)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "20", "pool.min_idle", "3", "pool.idle_timeout", "200ms", NULL);
+  int64_t lanes = (int64_t)lane_beside(client);
   int64_t id[BURST], begin;
 
   burst(client, id);
-  ck_assert_int_eq(server_clients(server), BURST);
+  ck_assert_int_eq(server_clients(server), BURST + (int64_t)lane_beside(client));
   begin = pmx_now_ms();
-  check_stat(client, live, 3);
+  check_stat(client, live, 3 + lane_beside(client));
   check_on_time("shrinking", begin + 200);
-  check_clients(server, 3);
+  check_clients(server, 3 + lanes);
   for (int i = 0; i < BURST; i++)
     ck_assert_int_eq(is_connected(server, id[i]), i >= BURST - 3);
   ck_assert_uint_eq(stats_of(client).closed_idle, BURST - 3);
   sleep_ms(300);
-  check_clients(server, 3);
+  check_clients(server, 3 + lanes);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -70,11 +71,12 @@ START_TEST(a_burst_shrinks_to_nothing_without_a_floor)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "20", "pool.idle_timeout", "100ms", NULL);
+  int64_t lanes = (int64_t)lane_beside(client);
   int64_t id[BURST];
 
   burst(client, id);
-  check_stat(client, live, 0);
-  check_clients(server, 0);
+  check_stat(client, live, lane_beside(client));
+  check_clients(server, lanes);
   check_is_ok(pmx_command(client, "PING"));
   close_client(client);
   ck_assert(server_stop(server));
@@ -87,14 +89,15 @@ START_TEST(one_busy_thread_does_not_keep_a_burst_alive)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "20", "pool.idle_timeout", "150ms", NULL);
+  int64_t lanes = (int64_t)lane_beside(client);
   int64_t id[BURST], end = now_ms() + SOON_MS;
 
   burst(client, id);
-  while (stats_of(client).live > 1 && now_ms() < end) {
-    ck_assert_int_eq(client_id(client), id[BURST - 1]);
+  while (stats_of(client).live > 1 + lane_beside(client) && now_ms() < end) {
+    ck_assert_int_eq(client_id_alone(client), id[BURST - 1]);
     sleep_ms(5);
   }
-  check_clients(server, 1);
+  check_clients(server, 1 + lanes);
   ck_assert(is_connected(server, id[BURST - 1]));
   close_client(client);
   ck_assert(server_stop(server));
@@ -106,16 +109,17 @@ START_TEST(max_idle_closes_the_surplus_on_return)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "20", "pool.max_idle", "5", NULL);
+  int64_t lanes = (int64_t)lane_beside(client);
   int64_t id[BURST];
 
   burst(client, id);
   ck_assert_uint_eq(stats_of(client).idle, 5);
-  check_clients(server, 5);
+  check_clients(server, 5 + lanes);
   ck_assert_int_eq(pmx_client_set(client, "pool.max_idle", "0"), PMX_OK);
-  check_stat(client, live, 0);
-  check_clients(server, 0);
+  check_stat(client, live, lane_beside(client));
+  check_clients(server, lanes);
   check_is_ok(pmx_command(client, "PING"));
-  check_clients(server, 0);
+  check_clients(server, lanes);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -128,7 +132,8 @@ START_TEST(min_idle_is_refilled_while_connections_are_in_use)
                                    "8", "pool.min_idle", "3", "pool.prefill", "sync", NULL);
   pmx_lease *leases[8];
 
-  check_stat(client, idle, 3);
+  check_stat(client, idle, 3); /* prefill has connected these, and no lane beside them */
+  ck_assert_uint_eq(stats_of(client).lanes_opened, 0);
   for (int i = 0; i < 5; i++) {
     leases[i] = take(client);
     check_stat(client, idle, 3);
@@ -159,10 +164,10 @@ START_TEST(lifo_lends_the_one_returned_last_and_fifo_each_in_turn)
 
   burst(lifo, id);
   for (int i = 0; i < 5; i++)
-    ck_assert_int_eq(client_id(lifo), id[BURST - 1]);
+    ck_assert_int_eq(client_id_alone(lifo), id[BURST - 1]);
   burst(fifo, id);
   for (int i = 0; i < 2 * BURST; i++)
-    ck_assert_int_eq(client_id(fifo), id[i % BURST]);
+    ck_assert_int_eq(client_id_alone(fifo), id[i % BURST]);
   close_client(lifo);
   close_client(fifo);
   ck_assert(server_stop(server));
@@ -180,13 +185,15 @@ struct load {
 static void load_thread(int i, void *arg)
 {
   struct load *load = arg;
+  pmx_call call = call_alone(load->client, PMX_DEFAULT);
   char key[16], text[VALUE_SIZE];
 
   snprintf(key, sizeof key, "k%d", i);
-  if (pmx_reply_finish(pmx_command(load->client, "SET %s %s", key, value_of(key, text))) != PMX_OK)
+  if (pmx_reply_finish(
+          pmx_command_call(load->client, &call, "SET %s %s", key, value_of(key, text))) != PMX_OK)
     atomic_fetch_add(&load->failures, 1);
   while (!atomic_load(&load->stop)) {
-    pmx_reply *reply = pmx_command(load->client, "GET %s", key);
+    pmx_reply *reply = pmx_command_call(load->client, &call, "GET %s", key);
     const char *got = pmx_reply_str(reply, NULL);
 
     if (!got || strcmp(got, text) != 0)
@@ -208,7 +215,7 @@ static void watch_size(const pmx_client *client, uint64_t max, int64_t ms)
 
   while (now_ms() < end) {
     pmx_stats s = stats_of(client);
-    ck_assert_uint_le(s.live + s.connecting, max);
+    ck_assert_uint_le(s.live + s.connecting, max + lane_beside(client));
     sleep_ms(1);
   }
 }
@@ -217,12 +224,12 @@ static bool has_shrunk(void *arg)
 {
   pmx_stats s = stats_of(arg);
 
-  return s.live + s.connecting <= 4;
+  return s.live + s.connecting <= 4 + lane_beside(arg);
 }
 
 static bool has_grown(void *arg)
 {
-  return stats_of(arg).live > 4;
+  return stats_of(arg).live > 4 + lane_beside(arg);
 }
 
 static bool goes_on(void *arg)
@@ -236,6 +243,7 @@ START_TEST(resizing_under_load_overshoots_never_and_fails_nobody)
   struct load load = {.client = open_client(ways[_i].strategy, url_for(&ways[_i], server),
                                             "pool.max_size", "32", "pool.wait_timeout", "20s",
                                             "command_timeout", "20s", NULL)};
+  int64_t lanes = (int64_t)lane_beside(load.client);
   struct background *thread = background_start(run_load, &load);
 
   for (int round = 0; round < (soak() ? 20 : 2); round++) {
@@ -245,7 +253,7 @@ START_TEST(resizing_under_load_overshoots_never_and_fails_nobody)
     ck_assert(wait_for(has_shrunk, load.client, SOON_MS));
     atomic_store(&load.calls, 0);
     watch_size(load.client, 4, 100);
-    check_clients(server, 4);
+    check_clients(server, 4 + lanes);
     ck_assert(wait_for(goes_on, (void *)&load.calls, SOON_MS));
   }
   ck_assert_int_eq(pmx_client_set(load.client, "pool.max_size", "32"), PMX_OK);
@@ -291,6 +299,7 @@ START_TEST(shrinking_closes_idle_connections_at_once_and_leases_on_return)
   struct server *server = server_start(NULL);
   pmx_client *client =
       open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size", "20", NULL);
+  int64_t lanes = (int64_t)lane_beside(client);
   pmx_lease *leases[3];
   int64_t id[BURST];
 
@@ -298,12 +307,12 @@ START_TEST(shrinking_closes_idle_connections_at_once_and_leases_on_return)
   for (int i = 0; i < 3; i++)
     leases[i] = take(client);
   ck_assert_int_eq(pmx_client_set(client, "pool.max_size", "1"), PMX_OK);
-  check_clients(server, 3);
+  check_clients(server, 3 + lanes);
   for (int i = 0; i < 3; i++) {
     lease_ok(leases[i], "PING");
     give_back(leases[i]);
   }
-  check_clients(server, 1);
+  check_clients(server, 1 + lanes);
   check_books(client, 1);
   close_client(client);
   ck_assert(server_stop(server));
@@ -341,15 +350,15 @@ int main(void)
   TCase *tc = checks_case("sizes");
 
   server_require("sizes");
-  add_for_ways_with(BORROWS, tc, a_burst_shrinks_to_the_floor_without_traffic_oldest_first);
-  add_for_ways_with(BORROWS, tc, a_burst_shrinks_to_nothing_without_a_floor);
-  add_for_ways_with(BORROWS, tc, one_busy_thread_does_not_keep_a_burst_alive);
-  add_for_ways_with(BORROWS, tc, max_idle_closes_the_surplus_on_return);
-  add_for_ways_with(BORROWS, tc, min_idle_is_refilled_while_connections_are_in_use);
-  add_for_ways_with(BORROWS, tc, lifo_lends_the_one_returned_last_and_fifo_each_in_turn);
-  add_for_ways_with(BORROWS, tc, resizing_under_load_overshoots_never_and_fails_nobody);
-  add_for_ways_with(BORROWS, tc, growing_serves_waiters_at_once);
-  add_for_ways_with(BORROWS, tc, shrinking_closes_idle_connections_at_once_and_leases_on_return);
+  add_for_ways_with(LEASES, tc, a_burst_shrinks_to_the_floor_without_traffic_oldest_first);
+  add_for_ways_with(LEASES, tc, a_burst_shrinks_to_nothing_without_a_floor);
+  add_for_ways_with(LEASES, tc, one_busy_thread_does_not_keep_a_burst_alive);
+  add_for_ways_with(LEASES, tc, max_idle_closes_the_surplus_on_return);
+  add_for_ways_with(LEASES, tc, min_idle_is_refilled_while_connections_are_in_use);
+  add_for_ways_with(LEASES, tc, lifo_lends_the_one_returned_last_and_fifo_each_in_turn);
+  add_for_ways_with(LEASES, tc, resizing_under_load_overshoots_never_and_fails_nobody);
+  add_for_ways_with(LEASES, tc, growing_serves_waiters_at_once);
+  add_for_ways_with(LEASES, tc, shrinking_closes_idle_connections_at_once_and_leases_on_return);
   add_for_strategies(tc, only_live_options_with_sane_values_can_be_changed);
   return checks_run("sizes", tc);
 }
