@@ -141,6 +141,9 @@ static void end_opened(struct soaking *s)
     if (!wait_for(is_outside, o, SOAK_SLACK_MS))
       soak_wrong(s, "a callback of a client that has gone is still running");
     tickets_end(s, atomic_load_explicit(&o->tickets, memory_order_acquire));
+    if (atomic_load(&o->spans) != 0)
+      soak_wrong(s, "%lld calls have begun for the trace and not ended",
+                 (long long)atomic_load(&o->spans));
     s->opened = o->next;
     free(o);
   }

@@ -159,6 +159,25 @@ static void on_event(void *ud, const pmx_event *event)
   inside_end(o);
 }
 
+static void *on_begin(void *ud, const pmx_trace_call *call)
+{
+  struct opened *o = ud;
+
+  if (call->size < sizeof *call || !call->command || !call->place || !call->reason)
+    soak_wrong(o->s, "a trace of nothing");
+  atomic_fetch_add_explicit(&o->spans, 1, memory_order_relaxed);
+  return o;
+}
+
+static void on_end(void *ud, void *span, const pmx_trace_call *call, const pmx_reply *reply)
+{
+  struct opened *o = ud;
+
+  if (span != o || !call->command || !reply)
+    soak_wrong(o->s, "a trace that ends what it did not begin");
+  atomic_fetch_sub_explicit(&o->spans, 1, memory_order_relaxed);
+}
+
 /* One login in 32 fails. */
 static int on_login(void *ud, char *user, size_t user_size, char *password, size_t password_size)
 {
@@ -214,6 +233,7 @@ static void check_open_failed(struct caller *w, pmx_reply *err)
 
 struct opened *client_open(struct caller *w)
 {
+  static const pmx_trace trace = {sizeof trace, on_begin, on_end};
   struct opened *o = opened_new(w);
   pmx_options *options = CALL(pmx_options_new)();
   pmx_reply *err = NULL;
@@ -224,6 +244,8 @@ struct opened *client_open(struct caller *w)
     CALL(pmx_options_set_log)(options, on_log, PMX_LOG_DEBUG, o);
   if (rng_below(&w->rng, 2))
     CALL(pmx_options_set_events)(options, on_event, o);
+  if (rng_below(&w->rng, 2))
+    CALL(pmx_options_set_trace)(options, &trace, o);
   if (rng_below(&w->rng, 4) == 0)
     CALL(pmx_options_set_credentials)(options, on_login, o);
   mark_begin(&w->mark, "pmx_open");

@@ -23,7 +23,7 @@
   X(pmx_cancel_new) X(pmx_cancel_fire) X(pmx_cancel_free) \
   X(pmx_options_new) X(pmx_options_free) X(pmx_options_set) X(pmx_options_get) \
   X(pmx_options_error) X(pmx_options_set_credentials) X(pmx_options_set_log) \
-  X(pmx_options_set_events) \
+  X(pmx_options_set_events) X(pmx_options_set_trace) \
   X(pmx_open) X(pmx_ref) X(pmx_unref) X(pmx_close) X(pmx_client_strategy) X(pmx_client_set) \
   X(pmx_argv) X(pmx_do) X(pmx_command) X(pmx_command_call) X(pmx_vcommand) \
   X(pmx_explain) X(pmx_async) X(pmx_async_argv) X(pmx_submit) X(pmx_submit_argv) X(pmx_future_wait) \
@@ -124,6 +124,7 @@ struct opened {
   struct soaking *s;
   _Atomic(pmx_client *) client; /* NULL until pmx_open has returned */
   _Atomic int inside, asked;    /* callbacks now: at most one; credentials functions */
+  _Atomic int64_t spans;        /* of the trace that have begun and not ended */
   _Atomic uint64_t salt;
   struct mark mark;                 /* of callbacks */
   _Atomic(struct ticket *) tickets; /* of calls that callbacks have begun */

@@ -47,6 +47,7 @@ void act_scan(struct caller *w, struct opened *at, struct order *o)
   char key[32];
 
   order_make(w, o);
+  expect.placed = o->expect.placed;
   snprintf(key, sizeof key, "soak:h:%d", (int)rng_below(&w->rng, SOAK_THREADS));
   scan = CALL(pmx_scan_new)(at->client, "HSCAN", key, strlen(key), NULL, 0, 0);
   do {
