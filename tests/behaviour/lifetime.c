@@ -119,7 +119,7 @@ START_TEST(a_connection_in_use_is_not_cut_by_its_age)
   ck_assert_int_eq(lease_id(lease), id);
   ck_assert_uint_eq(stats_of(client).closed, 0);
   give_back(lease);
-  ck_assert_int_ne(client_id(client), id);
+  ck_assert_int_ne(client_id_alone(client), id);
   ck_assert_uint_eq(stats_of(client).closed_lifetime, 1);
   close_client(client);
   ck_assert(server_stop(server));
@@ -129,10 +129,11 @@ END_TEST
 static void ask_until(int i, void *arg)
 {
   struct waiting *w = arg; /* call.deadline_ms: until when */
+  pmx_call call = call_alone(w->client, PMX_DEFAULT);
   (void)i;
 
   while (pmx_now_ms() < w->call.deadline_ms) {
-    if (pmx_reply_finish(pmx_command(w->client, "GET k")) != PMX_OK)
+    if (pmx_reply_finish(pmx_command_call(w->client, &call, "GET k")) != PMX_OK)
       __atomic_fetch_add(&w->ended_ms, 1, __ATOMIC_RELAXED); /* counts failures */
   }
 }
@@ -159,10 +160,10 @@ START_TEST(lifetime_off_keeps_connections)
   struct server *server = server_start(NULL);
   pmx_client *client =
       open_client(strategies[_i], server_url(server, SERVER_TCP), "pool.max_lifetime", "off", NULL);
-  int64_t id = client_id(client);
+  int64_t id = client_id_alone(client);
 
   sleep_ms(100);
-  ck_assert_int_eq(client_id(client), id);
+  ck_assert_int_eq(client_id_alone(client), id);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -312,13 +313,13 @@ int main(void)
   server_require("lifetime");
   add_for_ways_with(BORROWS, tc, connections_of_one_age_retire_one_by_one_and_are_replaced_first);
   add_for_ways_with(BORROWS, tc, without_a_floor_they_retire_one_by_one_as_well);
-  add_for_ways_with(BORROWS, tc, a_connection_in_use_is_not_cut_by_its_age);
-  add_for_ways_with(BORROWS, tc, retiring_connections_fails_no_call);
-  add_for_strategies_with(BORROWS, tc, lifetime_off_keeps_connections);
+  add_for_ways_with(LEASES, tc, a_connection_in_use_is_not_cut_by_its_age);
+  add_for_ways_with(LEASES, tc, retiring_connections_fails_no_call);
+  add_for_strategies_with(LEASES, tc, lifetime_off_keeps_connections);
   add_for_strategies_with(BORROWS, tc, keepalive_pings_idle_connections_and_only_those);
   add_for_strategies_with(BORROWS, tc, keepalive_off_is_silent);
   add_for_ways_with(BORROWS, tc, keepalive_does_not_keep_connections_from_being_evicted);
-  add_for_ways_with(BORROWS, tc, keepalive_finds_dead_connections_and_min_idle_refills);
+  add_for_ways_with(LEASES, tc, keepalive_finds_dead_connections_and_min_idle_refills);
   add_for_strategies_with(BORROWS, tc, a_connection_idle_for_long_is_pinged_before_it_is_lent);
   add_for_ways_with(BORROWS, tc, a_silent_idle_connection_is_replaced_without_an_error);
   add_for_strategies_with(BORROWS, tc, check_ping_asks_before_every_use);
