@@ -112,7 +112,8 @@ typedef enum pmx_event_type {
   PMX_EVENT_RECONNECTING = 2, /* a connect failed and will be tried again */
   PMX_EVENT_POOL_WAIT = 3,    /* callers have begun to wait for a connection */
   PMX_EVENT_LEAK = 4,         /* a lease is out for longer than pool.leak_warn */
-  PMX_EVENT_PUSH = 5          /* the server sent a push nobody asked for; detail = its kind */
+  PMX_EVENT_PUSH = 5,         /* the server sent a push nobody asked for; detail = its kind */
+  PMX_EVENT_ORPHAN = 6        /* a blocking command took something for a future that was freed */
 } pmx_event_type;
 typedef struct pmx_event {
   size_t size;
@@ -120,6 +121,7 @@ typedef struct pmx_event {
   pmx_cause cause;
   uint64_t conn_id;             /* the client's own number of the connection, 0 = none */
   const char *endpoint, *detail; /* valid during the callback */
+  const pmx_reply *reply;        /* ORPHAN: what it took; borrowed */
 } pmx_event;
 typedef void (*pmx_event_fn)(void *ud, const pmx_event *);
 PMX_API void pmx_options_set_events(pmx_options *, pmx_event_fn, void *ud);
@@ -292,11 +294,14 @@ typedef struct pmx_stats {
   /* hybrid: calls that left the lanes, by reason */
   uint64_t routed_asked, routed_blocking, routed_parking, routed_large, routed_batch;
   uint64_t routed_control, routed_unknown, routed_learned;
+  /* blocked commands given up: CLIENT UNBLOCK asked for, answered all the same, what they took has
+   * reached nobody; connections that carry the former, which are in no other number */
+  uint64_t unblocks, late_wins, orphans, control_opened, control_live;
 } pmx_stats;
 #define PMX_STATS_INIT \
   { sizeof(pmx_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 PMX_API void pmx_stats_get(const pmx_client *, pmx_stats *); /* one picture of the pool */
 
 #ifdef __cplusplus

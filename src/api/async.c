@@ -9,6 +9,7 @@
  * between the reactor's steps. A future is told by whoever completes its call. */
 #include "api/async.h"
 #include <string.h>
+#include "api/orphan.h"
 #include "api/retry.h"
 #include "api/trace.h"
 #include "base/clock.h"
@@ -22,7 +23,7 @@ struct async {
   struct request request;
   _Atomic unsigned refs; /* the call itself, and who is at work on it */
   _Atomic int over;      /* its outcome is decided */
-  _Atomic int submitted, fired, cancel_posted;
+  _Atomic int submitted, fired, cancel_posted, abandoned;
   int paused; /* the reactor's thread only */
   pmx_client *client;
   struct runtime *runtime;
@@ -44,7 +45,7 @@ static struct async *of_request(struct request *req)
   return container_of(req, struct async, request);
 }
 
-static void unref(struct async *a)
+void async_unref(struct async *a)
 {
   if (atomic_fetch_sub(&a->refs, 1) != 1)
     return;
@@ -69,7 +70,7 @@ static void run_callback(struct job *job)
   if (a->target.fn)
     a->target.fn(a->target.ud, a->reply);
   pmx_reply_free(a->reply);
-  unref(a);
+  async_unref(a);
 }
 
 /* Its outcome, once. Thread: any. Locks: none. */
@@ -86,7 +87,7 @@ static void finish(struct async *a, pmx_reply *reply)
   if (a->target.future && !is_traced(a)) {
     timer_clear(reactor, &a->timer);
     future_publish(a->target.future, reply);
-    unref(a);
+    async_unref(a);
     return;
   }
   a->reply = reply;
@@ -139,7 +140,7 @@ static void consider(struct job *job)
   int64_t now = clock_ns();
   int64_t at = retry_at(a->client, &a->order, &a->call, a->reply, &a->attempts, now);
 
-  if (at == RETRY_NOT || cancel_fired(a->call.cancel)) {
+  if (at == RETRY_NOT || cancel_fired(a->call.cancel) || atomic_load(&a->abandoned)) {
     finish(a, a->reply);
   } else if (at <= now) {
     try_again(a);
@@ -173,15 +174,25 @@ static void async_completed(struct request *req)
 
 /* ---- giving up: on the reactor's thread ---- */
 
-static void give_up(struct async *a, pmx_cause cause)
+/* A request that is given a moment more, for its wait at the server is being ended, is on a link
+ * that this thread drives: it cannot end between the two lines that look at it. */
+static void cancel_request(struct async *a, pmx_cause cause)
 {
   struct strategy *strategy = runtime_node(a->runtime, &a->request)->strategy;
+  int64_t before = a->request.deadline;
 
+  strategy->ops->cancel(strategy, &a->request, cause);
+  if (!atomic_load(&a->over) && a->request.deadline != before)
+    timer_set(&a->runtime->reactor, &a->timer, a->request.deadline);
+}
+
+static void give_up(struct async *a, pmx_cause cause)
+{
   if (a->paused) {
     end_pause(a);
     finish(a, a->reply);
   } else {
-    strategy->ops->cancel(strategy, &a->request, cause);
+    cancel_request(a, cause);
   }
 }
 
@@ -202,7 +213,7 @@ static void time_is_up(struct timer *timer)
       give_up(a, PMX_CAUSE_TIMEOUT);
     }
   }
-  unref(a);
+  async_unref(a);
 }
 
 static void run_cancel(struct job *job)
@@ -211,7 +222,7 @@ static void run_cancel(struct job *job)
 
   if (!atomic_load(&a->over))
     give_up(a, PMX_CAUSE_CANCELED);
-  unref(a);
+  async_unref(a);
 }
 
 static void post_cancel(struct async *a)
@@ -234,6 +245,17 @@ static void token_fired(struct cancel_hook *hook)
     post_cancel(a);
 }
 
+void async_abandon(struct async *a)
+{
+  atomic_store(&a->abandoned, 1);
+  post_cancel(a);
+}
+
+void async_orphan(struct async *a, const pmx_reply *reply)
+{
+  orphan_report(a->client, a->runtime, a->order.route.command, reply);
+}
+
 void async_end_paused(struct runtime *rt)
 {
   struct list *node;
@@ -244,8 +266,8 @@ void async_end_paused(struct runtime *rt)
 
 /* ---- the beginning ---- */
 
-/* Small commands are behind it in the same block. Blocks have few sizes, so that the allocator finds
- * one that was just freed. */
+/* Small commands are behind it in the same block. Blocks have few sizes, so that the allocator
+ * finds one that was just freed. */
 static struct async *make(pmx_client *c, struct runtime *rt, struct order *order)
 {
   size_t inside = order->encoded.heap ? 0 : order->encoded.size;
@@ -318,12 +340,18 @@ static pmx_reply *begin(struct async *a)
     failure = submit_traced(a);
   if (failure) {
     call_let_go(&a->call);
-    unref(a);
+    async_unref(a);
   } else {
     guard(a);
   }
-  unref(a);
+  async_unref(a);
   return failure;
+}
+
+/* While it waits at the server: what nobody reads is lost. */
+static int takes_something(const struct route *route)
+{
+  return (route->flags & ROUTE_KEYWAIT) && !(route->flags & ROUTE_READONLY);
 }
 
 static pmx_reply *start(pmx_client *c, const struct call *call, const struct args *args,
@@ -342,6 +370,10 @@ static pmx_reply *start(pmx_client *c, const struct call *call, const struct arg
   a->target = *target;
   memcpy(&a->call, call, offsetof(struct call, hold));
   call_allow_blocking(c, &a->order.route, &a->call);
+  if (a->target.future && takes_something(&a->order.route)) {
+    atomic_fetch_add(&a->refs, 1);
+    future_has_call(a->target.future, a);
+  }
   return begin(a);
 }
 

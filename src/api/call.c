@@ -96,16 +96,18 @@ pmx_reply *call_may_begin(const struct call *call)
   return NULL;
 }
 
-/* A blocking command brings its own time, unless the caller named one. */
+/* A blocking command brings its own time; the caller may have named a shorter one. */
 void call_allow_blocking(const pmx_client *c, const struct route *route, struct call *call)
 {
   int64_t grace = atomic_load_explicit(&c->blocking_grace, memory_order_relaxed);
+  int64_t own = TIME_FOREVER;
 
-  if (!(route->flags & ROUTE_BLOCKING) || call->has_timeout)
+  if (!(route->flags & ROUTE_BLOCKING))
     return;
-  call->deadline = TIME_FOREVER;
   if (route->block_ms != ROUTE_BLOCK_FOREVER)
-    call->deadline = time_after(time_after(call->started, time_from_ms(route->block_ms)), grace);
+    own = time_after(time_after(call->started, time_from_ms(route->block_ms)), grace);
+  if (!call->has_timeout || own < call->deadline)
+    call->deadline = own;
   if (call->cap < call->deadline)
     call->deadline = call->cap;
 }
@@ -122,25 +124,33 @@ void order_init(struct order *order, struct link *link, uint64_t ticket)
 
 pmx_reply *call_wait(struct node *node, struct request *req, pmx_cancel *cancel)
 {
+  return call_wait_on(node->strategy, &node->env, req, cancel);
+}
+
+pmx_reply *call_wait_on(struct strategy *strategy, struct link_env *env, struct request *req,
+                        pmx_cancel *cancel)
+{
   static const pmx_cause cause_of[] = {[WAIT_TIMEOUT] = PMX_CAUSE_TIMEOUT,
                                        [WAIT_CANCELED] = PMX_CAUSE_CANCELED,
                                        [WAIT_NOMEM] = PMX_CAUSE_NOMEM};
-  struct strategy *strategy = node->strategy;
   struct parker *parker;
   enum wait_result result;
   pmx_reply *failure;
 
-  req->attended = !reactor_is_me(node->env.reactor);
+  req->attended = !reactor_is_me(env->reactor);
   failure = strategy->ops->submit(strategy, req);
   if (failure) {
     request_publish(req);
     req->reply = failure;
   }
-  while ((result = wait_until(req, &node->env, cancel)) != WAIT_ENDED)
+  while ((result = wait_until(req, env, cancel)) != WAIT_ENDED) {
     strategy->ops->cancel(strategy, req, cause_of[result]);
+    if (result == WAIT_CANCELED)
+      cancel = NULL; /* it has said all it can, should the request go on for a moment */
+  }
   parker = atomic_load(&req->parker);
   if (parker)
-    parker_put(node->env.parkers, parker);
+    parker_put(env->parkers, parker);
   return req->reply;
 }
 

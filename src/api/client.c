@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "call/reply.h"
 #include "resp/decode.h"
+#include "strategy/control.h"
 
 enum { GRACE_NS = 250 * 1000 * 1000 };
 
@@ -226,21 +227,30 @@ void pmx_unref(pmx_client *c)
     client_free(c);
 }
 
-static int wait_drained(struct runtime *rt, int64_t deadline)
+static int wait_empty(struct runtime *rt, struct strategy *strategy, int64_t deadline)
 {
-  struct strategy *strategy = rt->node.strategy;
   struct request req;
   pmx_reply *failure;
-  int drained;
+  int empty;
 
   request_init(&req, REQUEST_DRAIN);
   req.queued_at = clock_ns();
   /* What was cut off at the deadline needs a moment to come out. */
   req.deadline = time_after(deadline, NS_PER_S);
-  failure = call_wait(&rt->node, &req, NULL);
-  drained = !failure && !strategy->ops->aborted(strategy);
+  failure = call_wait_on(strategy, &rt->node.env, &req, NULL);
+  empty = !failure;
   pmx_reply_free(failure);
-  return drained;
+  return empty;
+}
+
+static int wait_drained(struct runtime *rt, int64_t deadline)
+{
+  struct node *node = &rt->node;
+  int drained = wait_empty(rt, node->strategy, deadline);
+
+  node->control->ops->drain(node->control, 0);
+  drained &= wait_empty(rt, node->control, clock_ns());
+  return drained && !node->strategy->ops->aborted(node->strategy);
 }
 
 int pmx_close(pmx_client *c, int64_t timeout_ms)
@@ -327,6 +337,7 @@ static pmx_status change_live(pmx_client *c, struct runtime *rt, const char *nam
     rt->live = changed;
     set_live(c, &changed);
     rt->node.strategy->ops->configure(rt->node.strategy, &changed);
+    control_configure(rt->node.control, &changed);
   }
   lock_release(&rt->lock);
   return status;
@@ -358,6 +369,7 @@ static void add_calls(const struct call_counters *n, pmx_stats *all)
   all->unknown = get(&n->unknown);
   all->invalid = get(&n->invalid);
   all->retries = get(&n->retries);
+  all->orphans = get(&n->orphans);
   all->commands = all->replies + all->server_errors + all->not_run + all->unknown + all->invalid;
   all->routed_asked = get(&n->routed[REASON_WISH]);
   all->routed_blocking = get(&n->routed[REASON_BLOCKS]);
@@ -381,6 +393,7 @@ void pmx_stats_get(const pmx_client *c, pmx_stats *ret)
     rt->node.strategy->ops->stats(rt->node.strategy, &all);
     all.bad_returns += get(&rt->bad_returns);
     all.pushes = get(&rt->node.env.pushes);
+    control_stats(rt->node.control, &all);
   }
   if (c)
     add_calls(&c->counters, &all);

@@ -20,6 +20,7 @@
 
 struct node {
   struct link_env env;
+  struct strategy *control; /* its control connection, see strategy/control.h */
   struct strategy *strategy;
   char name[280];
 };
@@ -47,13 +48,15 @@ struct runtime {
   _Atomic unsigned undelivered; /* callbacks whose turn has not come */
   struct list paused; /* asynchronous calls before their next try; the reactor's thread only */
   struct job end_paused;
+  struct request drained; /* ends when the strategy is empty: then the control connection goes */
+  _Atomic int draining;
   int64_t wind_up_until;
   pmx_client *owned; /* it has ended: the runtime gives up its reference when it is destroyed */
 };
 
 /* Relaxed atomics: each counts one outcome of a call. */
 struct call_counters {
-  _Atomic uint64_t replies, server_errors, not_run, unknown, invalid, retries;
+  _Atomic uint64_t replies, server_errors, not_run, unknown, invalid, retries, orphans;
   _Atomic uint64_t routed[ROUTE_REASONS]; /* with hybrid, the ordinary ones left out */
 };
 
@@ -101,5 +104,6 @@ void call_allow_blocking(const pmx_client *, const struct route *, struct call *
 /* Submits, waits and cancels as need be, until the request has ended; its reply, NULL for success
  * without one. */
 pmx_reply *call_wait(struct node *, struct request *, pmx_cancel *);
+pmx_reply *call_wait_on(struct strategy *, struct link_env *, struct request *, pmx_cancel *);
 
 #endif

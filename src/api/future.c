@@ -25,8 +25,9 @@ struct pmx_future {
   uint32_t fork_generation;
   struct lock lock; /* of all below */
   struct list waiting;
-  int ready;
+  int ready, freed; /* freed: by its user */
   pmx_reply *reply;
+  struct async *call; /* whose reply must not be lost; or NULL */
 };
 
 static void unref(pmx_future *f)
@@ -34,15 +35,25 @@ static void unref(pmx_future *f)
   if (atomic_fetch_sub(&f->refs, 1) != 1)
     return;
   pmx_reply_free(f->reply);
+  if (f->call)
+    async_unref(f->call);
   lock_destroy(&f->lock);
   mem_free(f);
 }
 
+void future_has_call(pmx_future *f, struct async *call)
+{
+  f->call = call;
+}
+
 void future_publish(pmx_future *f, pmx_reply *reply)
 {
+  int freed;
+
   lock_acquire(&f->lock);
   f->reply = reply;
   f->ready = 1;
+  freed = f->freed;
   for (struct list *node = f->waiting.next; node != &f->waiting; node = node->next) {
     struct waiting *w = container_of(node, struct waiting, node);
 
@@ -50,6 +61,8 @@ void future_publish(pmx_future *f, pmx_reply *reply)
     reactor_wake_nested(w->nested);
   }
   lock_release(&f->lock);
+  if (freed && f->call)
+    async_orphan(f->call, reply);
   unref(f);
 }
 
@@ -265,8 +278,30 @@ pmx_reply *pmx_future_take(pmx_future *f)
   return reply;
 }
 
+/* What a blocking command takes, or has taken, must not vanish unseen. */
+static void abandon(pmx_future *f)
+{
+  int ready;
+
+  lock_acquire(&f->lock);
+  ready = f->ready;
+  f->freed = 1;
+  lock_release(&f->lock);
+  if (ready)
+    async_orphan(f->call, f->reply);
+  else
+    async_abandon(f->call);
+}
+
 void pmx_future_free(pmx_future *f)
 {
-  if (f)
-    drop(f);
+  int cancel_state;
+
+  if (!f)
+    return;
+  cancel_state = thread_cancel_disable();
+  if (f->call && !is_lost(f))
+    abandon(f);
+  drop(f);
+  thread_cancel_restore(cancel_state);
 }

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
+#include "strategy/control.h"
 
 static void name_node(struct node *node, const struct config *config)
 {
@@ -35,6 +36,7 @@ static int open_node(struct runtime *rt)
   struct node *node = &rt->node;
   struct link_env *env = &node->env;
   const struct strategy_ops *ops;
+  int err;
 
   name_node(node, &rt->fixed);
   env->reactor = &rt->reactor;
@@ -48,7 +50,8 @@ static int open_node(struct runtime *rt)
   env->endpoint.port = (uint16_t)rt->fixed.port;
   env->endpoint.family = family_of(&rt->fixed);
   ops = strategy_ops_of((pmx_strategy)rt->fixed.strategy);
-  return ops->open(env, &rt->live, &node->strategy);
+  err = control_open(env, &rt->live, &node->control);
+  return err ? err : ops->open(env, &rt->live, node->control, &node->strategy);
 }
 
 /* Accepts one that is half open: what is NULL was not opened. */
@@ -56,6 +59,8 @@ static void destroy(struct runtime *rt)
 {
   if (rt->node.strategy)
     rt->node.strategy->ops->close(rt->node.strategy);
+  if (rt->node.control)
+    rt->node.control->ops->close(rt->node.control);
   resolver_close(rt->resolver);
   if (rt->reactor.poller)
     reactor_destroy(&rt->reactor);
@@ -89,16 +94,23 @@ static void end_paused(struct job *job)
   async_end_paused(container_of(job, struct runtime, end_paused));
 }
 
+static uint64_t connections_of(struct strategy *strategy)
+{
+  pmx_stats stats = PMX_STATS_INIT;
+
+  strategy->ops->stats(strategy, &stats);
+  return stats.live + stats.connecting;
+}
+
 static int wind_up(struct reactor *reactor)
 {
   struct runtime *rt = container_of(reactor, struct runtime, reactor);
   int64_t now = clock_ns();
-  pmx_stats stats = PMX_STATS_INIT;
 
   if (rt->wind_up_until == 0)
     rt->wind_up_until = now + NS_PER_S;
-  rt->node.strategy->ops->stats(rt->node.strategy, &stats);
-  if (stats.live + stats.connecting > 0 && now < rt->wind_up_until)
+  if (connections_of(rt->node.strategy) + connections_of(rt->node.control) > 0 &&
+      now < rt->wind_up_until)
     return 0;
   async_end_paused(rt);
   return 1;
@@ -158,10 +170,45 @@ struct node *runtime_node(struct runtime *rt, const struct request *req)
   return &rt->node;
 }
 
+/* ---- closing ---- */
+
+/* It comes last, for what still runs may have to be unblocked. */
+static void drain_control(struct runtime *rt)
+{
+  rt->node.control->ops->drain(rt->node.control, 0);
+}
+
+/* Thread: any. Locks: none. */
+static void drained(struct request *req)
+{
+  struct runtime *rt = container_of(req, struct runtime, drained);
+  struct parker *parker = atomic_load(&req->parker);
+
+  if (parker)
+    parker_put(&rt->parkers, parker);
+  pmx_reply_free(req->reply);
+  drain_control(rt);
+}
+
+static void watch_drain(struct runtime *rt)
+{
+  pmx_reply *failure;
+
+  if (atomic_exchange(&rt->draining, 1))
+    return;
+  request_init(&rt->drained, REQUEST_DRAIN);
+  rt->drained.completed = drained;
+  failure = rt->node.strategy->ops->submit(rt->node.strategy, &rt->drained);
+  if (failure)
+    drain_control(rt);
+  pmx_reply_free(failure);
+}
+
 /* No try is taken any more. */
 void runtime_drain(struct runtime *rt, int64_t deadline)
 {
   rt->node.strategy->ops->drain(rt->node.strategy, deadline);
+  watch_drain(rt);
   reactor_post(&rt->reactor, &rt->end_paused);
   reactor_wake(&rt->reactor);
 }

@@ -16,6 +16,8 @@ struct notice {
   int level; /* NONE: an event */
   const char *component;
   pmx_event event;
+  pmx_reply *reply; /* or NULL; of the event */
+  void (*drop)(pmx_reply *);
   char text[]; /* the line; or endpoint, NUL, detail */
 };
 
@@ -32,13 +34,20 @@ void notices_init(struct notices *n, pmx_log_fn log, pmx_log_level max, void *lo
   n->event_ud = event_ud;
 }
 
+static void drop(struct notice *it)
+{
+  if (it && it->level == NONE && it->reply)
+    it->drop(it->reply);
+  mem_free(it);
+}
+
 void notices_destroy(struct notices *n)
 {
   struct list *node;
 
   while ((node = list_first(&n->queue)) != NULL) {
     list_remove(node);
-    mem_free(container_of(node, struct notice, node));
+    drop(container_of(node, struct notice, node));
   }
   lock_destroy(&n->lock);
 }
@@ -49,7 +58,7 @@ static void enqueue(struct notices *n, struct notice *it)
   int room;
 
   lock_acquire(&n->lock);
-  room = n->queued < NOTICES_MAX;
+  room = n->queued < NOTICES_MAX || (it && it->level == NONE && it->reply);
   if (it && room) {
     list_push_back(&n->queue, &it->node);
     n->queued++;
@@ -96,29 +105,48 @@ void notice_log(struct notices *n, pmx_log_level level, const char *component, c
   enqueue(n, it);
 }
 
-void notice_event(struct notices *n, pmx_event_type type, pmx_cause cause, uint64_t conn_id,
-                  const char *endpoint, const char *detail)
+static struct notice *make_event(pmx_event_type type, pmx_cause cause, uint64_t conn_id,
+                                 const char *endpoint, const char *detail)
 {
   size_t endpoint_size = endpoint ? strlen(endpoint) + 1 : 0;
   size_t detail_size = detail ? strlen(detail) + 1 : 0;
-  struct notice *it;
+  struct notice *it = mem_zalloc(sizeof *it + endpoint_size + detail_size);
 
-  if (!n->event)
-    return;
-  it = mem_zalloc(sizeof *it + endpoint_size + detail_size);
+  if (!it)
+    return NULL;
+  list_init(&it->node);
+  it->level = NONE;
+  it->event.size = sizeof it->event;
+  it->event.type = type;
+  it->event.cause = cause;
+  it->event.conn_id = conn_id;
+  if (endpoint)
+    it->event.endpoint = memcpy(it->text, endpoint, endpoint_size);
+  if (detail)
+    it->event.detail = memcpy(it->text + endpoint_size, detail, detail_size);
+  return it;
+}
+
+void notice_event(struct notices *n, pmx_event_type type, pmx_cause cause, uint64_t conn_id,
+                  const char *endpoint, const char *detail)
+{
+  if (n->event)
+    enqueue(n, make_event(type, cause, conn_id, endpoint, detail));
+}
+
+void notice_event_reply(struct notices *n, pmx_event_type type, const char *endpoint,
+                        const char *detail, pmx_reply *reply, void (*drop_reply)(pmx_reply *))
+{
+  struct notice *it = n->event ? make_event(type, PMX_CAUSE_NONE, 0, endpoint, detail) : NULL;
+
   if (it) {
-    list_init(&it->node);
-    it->level = NONE;
-    it->event.size = sizeof it->event;
-    it->event.type = type;
-    it->event.cause = cause;
-    it->event.conn_id = conn_id;
-    if (endpoint)
-      it->event.endpoint = memcpy(it->text, endpoint, endpoint_size);
-    if (detail)
-      it->event.detail = memcpy(it->text + endpoint_size, detail, detail_size);
+    it->event.reply = it->reply = reply;
+    it->drop = drop_reply;
+  } else {
+    drop_reply(reply);
   }
-  enqueue(n, it);
+  if (n->event)
+    enqueue(n, it);
 }
 
 static void deliver(struct notices *n, struct notice *it)
@@ -127,7 +155,7 @@ static void deliver(struct notices *n, struct notice *it)
     n->event(n->event_ud, &it->event);
   else
     n->log(n->log_ud, (pmx_log_level)it->level, it->component, it->text);
-  mem_free(it);
+  drop(it);
 }
 
 static int deliver_dropped(struct notices *n, uint64_t dropped)

@@ -30,6 +30,10 @@ void notice_log(struct notices *, pmx_log_level, const char *component, const ch
 /* endpoint and detail are copied; either may be NULL. */
 void notice_event(struct notices *, pmx_event_type, pmx_cause, uint64_t conn_id,
                   const char *endpoint, const char *detail);
+/* The same, with a reply (taken over), which `drop` is given when it was delivered, or will not be.
+ * These may be more than others: they carry what is nowhere else. */
+void notice_event_reply(struct notices *, pmx_event_type, const char *endpoint, const char *detail,
+                        pmx_reply *, void (*drop)(pmx_reply *));
 int notices_pending(struct notices *); /* 1: there is something to deliver */
 int notices_deliver(struct notices *); /* runs callbacks; how many. Thread: client's own */
 

@@ -54,6 +54,9 @@ struct request {
   uint32_t replies;     /* still owed by the server */
   uint32_t thread;      /* number of its issuer, whatever thread tries it again: keeps it on a lane */
   uint32_t fail_fast;   /* 1: ends with the first failed dial, whatever `offline` says */
+  const char *run_id;   /* goes to the server process of this run_id only; NULL: to any */
+  uint8_t timed;        /* nobody watches its deadline: whoever drives it does */
+  uint8_t helped;       /* its end is asked for over another connection, which the reactor drives */
   struct route route;
   int64_t deadline;     /* ns; TIME_FOREVER */
   int64_t queued_at;    /* ns */

@@ -58,6 +58,7 @@ int conn_start(struct conn *c, const char *user, const char *password, int reset
   handshake_clear(h);
   c->poisoned = c->retire = c->unsolicited = 0;
   c->resp3 = reset ? c->resp3 : 0;
+  c->client_id = reset ? c->client_id : 0;
   c->cause = PMX_CAUSE_NONE;
   c->text[0] = '\0';
   c->taken = c->sent = 0;

@@ -40,6 +40,7 @@ struct conn {
   int poisoned;
   int retire;      /* an answer (READONLY, NOAUTH …) says: not to be used after this request */
   int resp3;       /* protocol in use */
+  int64_t client_id; /* the server's number of it, as HELLO said; 0 = it did not */
   int unsolicited; /* the poison was a reply nobody had asked for */
   pmx_cause cause; /* of the poison */
   char text[192];  /* of the poison, for people */

@@ -218,7 +218,7 @@ static int step_answered(enum step step, const pmx_reply *reply)
   return type == PMX_TYPE_SIMPLE;
 }
 
-static void step_done(struct conn *c, enum step step)
+static void step_done(struct conn *c, enum step step, const pmx_reply *reply)
 {
   switch (step) {
   case STEP_RESET:
@@ -227,6 +227,7 @@ static void step_done(struct conn *c, enum step step)
     return;
   case STEP_HELLO:
     c->resp3 = 1;
+    c->client_id = pmx_reply_int(pmx_reply_get(reply, "id", 2), NULL);
     say_rest(c);
     return;
   case STEP_AUTH:
@@ -259,7 +260,7 @@ void handshake_reply(struct conn *c, const pmx_reply *reply)
   else if (!step_answered(step, reply))
     conn_poison(c, PMX_CAUSE_PROTOCOL, "the server gave a login answer of the wrong kind");
   else
-    step_done(c, step);
+    step_done(c, step, reply);
   if (c->poisoned || step != STEP_PING)
     return;
   handshake_clear(h);

@@ -50,8 +50,23 @@ void link_shut(struct link *l)
 
 void link_abort(struct link *l)
 {
-  atomic_store(&l->aborted, 1);
+  atomic_store(&l->aborted, LINK_CLOSED);
   transport_kick(&l->transport);
+}
+
+void link_stop(struct link *l)
+{
+  int goes_on = LINK_GOES_ON;
+
+  if (atomic_compare_exchange_strong(&l->aborted, &goes_on, LINK_STOPPED))
+    transport_kick(&l->transport);
+}
+
+void link_unstop(struct link *l)
+{
+  int stopped = LINK_STOPPED;
+
+  atomic_compare_exchange_strong(&l->aborted, &stopped, LINK_GOES_ON);
 }
 
 static void die(struct link *l, pmx_cause cause, const char *text)
@@ -130,14 +145,17 @@ static void receive(struct link *l)
 /* Does the I/O that is possible now. The events to wait for next; 0 = nothing is owed any more. */
 unsigned link_exchange(struct link *l, unsigned ready)
 {
+  int aborted = atomic_load_explicit(&l->aborted, memory_order_relaxed);
   size_t len = 0;
 
-  if (atomic_load_explicit(&l->aborted, memory_order_relaxed))
+  if (aborted == LINK_CLOSED)
     die(l, PMX_CAUSE_CLOSED, "the client was closed");
   /* Read first, and also while a write is blocked: two peers that both only write would wait for
    * each other for ever. */
   if ((ready & NET_IN) && !l->conn.poisoned)
     receive(l);
+  if (aborted == LINK_STOPPED && !l->conn.poisoned && conn_waits(&l->conn))
+    die(l, PMX_CAUSE_CANCELED, "its wait at the server could not be ended");
   if (!l->conn.poisoned)
     flush(l);
   if (l->conn.poisoned) {
@@ -214,6 +232,7 @@ static int ends_at_once(struct link *l, struct request *req, int probe)
 
 static void drive(struct link *l, unsigned want)
 {
+  l->want = want;
   if (want)
     reactor_watch(l->env->reactor, &l->source, want, l->source.deadline);
   else
@@ -272,9 +291,26 @@ void link_start(struct link *l, struct request *req, int probe)
 {
   if (ends_at_once(l, req, probe))
     return;
-  l->source.deadline = TIME_FOREVER; /* its issuer watches the clock */
+  l->source.deadline = req->timed ? req->deadline : TIME_FOREVER; /* its issuer watches the clock */
   conn_submit(&l->conn, req);
   drive(l, link_exchange(l, 0));
+}
+
+void link_resend(struct link *l, struct request *req)
+{
+  conn_submit(&l->conn, req);
+  if (reactor_is_me(l->env->reactor)) {
+    l->source.deadline = req->timed ? req->deadline : TIME_FOREVER;
+    drive(l, link_exchange(l, 0));
+    return;
+  }
+  l->want = link_exchange(l, 0);
+  settle(l);
+}
+
+void link_break(struct link *l, pmx_cause cause, const char *text)
+{
+  die(l, cause, text);
 }
 
 /* A call inside a callback: the reactor drives the link, and everything else meanwhile. */
@@ -302,6 +338,12 @@ int link_wait(struct link *l, int64_t deadline)
   l->want = link_exchange(l, ready);
   settle(l);
   return 1;
+}
+
+void link_unwatch(struct link *l)
+{
+  if (list_linked(&l->source.node))
+    reactor_unwatch(l->env->reactor, &l->source);
 }
 
 void link_abandon(struct link *l, struct request *req, pmx_cause cause, const char *text)

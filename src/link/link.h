@@ -51,13 +51,19 @@ struct dial {
   int local_error; /* our own fault (descriptors, memory): says nothing about the server */
 };
 
+enum link_abort {
+  LINK_GOES_ON,
+  LINK_CLOSED, /* cause CLOSED */
+  LINK_STOPPED /* link_stop: what it waits for will not come; cause CANCELED */
+};
+
 struct link {
   struct link_env *env;
   struct transport transport;
   struct conn conn;
   struct source source;
   struct dial dial;
-  _Atomic int aborted; /* somebody wants the owner to give up: cause CLOSED */
+  _Atomic int aborted; /* enum link_abort: somebody wants the owner to give up */
   unsigned want;       /* events the next wait is for */
   uint64_t id;         /* of the connection */
   char lost[192];      /* why it was lost: link_explain_lost */
@@ -85,9 +91,17 @@ void link_begin(struct link *, struct request *, int probe);
 /* Waits for I/O and does it once; 0 = the deadline has passed. On the reactor's own thread it lets
  * the reactor do both. */
 int link_wait(struct link *, int64_t deadline);
+/* After it, by a caller who runs the reactor no longer. */
+void link_unwatch(struct link *);
 /* The caller gives the request up: NOT_RUN when none of it was sent, and the link lives; else the
  * link dies and the request ends UNKNOWN. */
 void link_abandon(struct link *, struct request *, pmx_cause, const char *text);
+
+/* From done(), instead of ending it: the request is sent again, with other bytes perhaps, and this
+ * use of the link goes on. It may have ended, and be gone, when this returns. */
+void link_resend(struct link *, struct request *);
+/* From done(): its stream can be followed no further. */
+void link_break(struct link *, pmx_cause, const char *text);
 
 /* ---- owner, or under the strategy's lock while nobody owns it ---- */
 int link_dead(const struct link *);
@@ -95,6 +109,10 @@ void link_shut(struct link *); /* closes the socket; ends nothing. System call *
 
 /* Thread: any, while the strategy's lock is held. The owner finds out at its next step. */
 void link_abort(struct link *);
+/* The same, for what it waits for now: a reply that has come by then is taken. link_unstop: the
+ * wait is over. */
+void link_stop(struct link *);
+void link_unstop(struct link *);
 
 /* link.c, for dial.c: 1: it is closed, or not where we think it is; it is dead, and the request has
  * ended */

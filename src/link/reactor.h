@@ -80,6 +80,10 @@ int reactor_is_me(const struct reactor *); /* 1: this thread runs it */
  * instead. 0 woken, perhaps, 1 time is up. */
 int reactor_wait(struct reactor *, struct parker *, uint32_t ticket, int64_t deadline);
 
+/* io=loop: runs it from here on, if nobody else does; 1 = so it is. No callback comes meanwhile. */
+int reactor_help(struct reactor *);
+void reactor_end_help(struct reactor *);
+
 void job_init(struct job *, void (*run)(struct job *));
 void reactor_post(struct reactor *, struct job *);       /* Thread: any; does not wake */
 int reactor_posted(struct reactor *, const struct job *); /* Thread: any. 1: it is yet to run */

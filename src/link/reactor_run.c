@@ -195,6 +195,20 @@ static int help(struct reactor *r, struct parker *parker, uint32_t ticket, int64
   return late;
 }
 
+int reactor_help(struct reactor *r)
+{
+  if (is_claimed(r) || enter(r, HELPS) != 0)
+    return 0;
+  atomic_fetch_add(&r->nested, 1);
+  return 1;
+}
+
+void reactor_end_help(struct reactor *r)
+{
+  atomic_fetch_sub(&r->nested, 1);
+  leave(r);
+}
+
 int reactor_wait(struct reactor *r, struct parker *parker, uint32_t ticket, int64_t deadline)
 {
   if (reactor_is_me(r)) {

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "link/lane.h"
 
+enum { SLICE_NS = 2 * 1000 * 1000 };
+
 struct waiter {
   struct cancel_hook hook;
   struct request *request;
@@ -66,6 +68,25 @@ static enum wait_result wait_on_lane(struct waiter *w)
   return WAIT_ENDED;
 }
 
+/* The reactor has to do something for it, and with io=loop perhaps nobody runs it: then its own
+ * link is one of those that the reactor looks at meanwhile. 0 = time is up. */
+static int wait_helped(struct waiter *w)
+{
+  struct request *req = w->request;
+  struct reactor *reactor = w->env->reactor;
+  struct link *link = atomic_load(&req->link);
+  int64_t until = time_after(clock_ns(), SLICE_NS); /* who runs it may leave any time */
+  int helps = reactor_help(reactor);
+
+  link_wait(link, until < req->deadline ? until : req->deadline);
+  if (helps) {
+    if (request_state(req) != REQUEST_ENDED)
+      link_unwatch(link);
+    reactor_end_help(reactor);
+  }
+  return request_state(req) == REQUEST_ENDED || clock_ns() < req->deadline;
+}
+
 /* On a link of its own. 0 = time is up. */
 static int wait_once(struct waiter *w)
 {
@@ -88,6 +109,8 @@ static int wait_once(struct waiter *w)
     return 1;
   case REQUEST_WRITING:
   case REQUEST_SENT:
+    if (req->helped && w->env->reactor->loop && !reactor_is_me(w->env->reactor))
+      return wait_helped(w);
     return link_wait(atomic_load(&req->link), req->deadline);
   }
   return 1;

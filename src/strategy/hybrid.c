@@ -27,6 +27,7 @@ struct hybrid {
   struct strategy base;
   struct link_env *env;
   struct part parts[PARTS];
+  struct strategy *control; /* the node's */
   _Atomic int draining;
   _Atomic int open; /* parts that have not drained */
   struct watchers watchers;
@@ -39,9 +40,9 @@ static struct hybrid *hybrid_of(struct strategy *s)
 
 static struct strategy *part_of(const struct hybrid *h, const struct request *req)
 {
-  int pooled = req->kind != REQUEST_COMMAND || req->pinned || req->route.place != PLACE_LANE;
-
-  return h->parts[pooled ? POOL : MUX].strategy;
+  if (req->kind != REQUEST_COMMAND || req->pinned || req->route.place == PLACE_POOL)
+    return h->parts[POOL].strategy;
+  return req->route.place == PLACE_CONTROL ? h->control : h->parts[MUX].strategy;
 }
 
 /* A call or a lease carries all that it does with a pool, unless it insists on a lane. */
@@ -181,7 +182,8 @@ static void hybrid_close(struct strategy *s)
   mem_free(h);
 }
 
-static int hybrid_open(struct link_env *env, const struct config *config, struct strategy **ret)
+static int hybrid_open(struct link_env *env, const struct config *config, struct strategy *control,
+                       struct strategy **ret)
 {
   static const struct strategy_ops *const ops[] = {[POOL] = &pool_ops, [MUX] = &mux_ops};
   struct hybrid *h = mem_zalloc(sizeof *h);
@@ -191,11 +193,12 @@ static int hybrid_open(struct link_env *env, const struct config *config, struct
     return ENOMEM;
   h->base.ops = &hybrid_ops;
   h->env = env;
+  h->control = control;
   atomic_init(&h->open, PARTS);
   watchers_init(&h->watchers);
   for (int i = 0; i < PARTS && !err; i++) {
     h->parts[i].hybrid = h;
-    err = ops[i]->open(env, config, &h->parts[i].strategy);
+    err = ops[i]->open(env, config, control, &h->parts[i].strategy);
   }
   if (err)
     hybrid_close(&h->base);

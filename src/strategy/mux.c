@@ -223,11 +223,13 @@ static void mux_close(struct strategy *s)
   mem_free(m);
 }
 
-static int mux_open(struct link_env *env, const struct config *config, struct strategy **ret)
+static int mux_open(struct link_env *env, const struct config *config, struct strategy *control,
+                    struct strategy **ret)
 {
   struct mux *m = mem_zalloc(sizeof *m);
   int err = 0;
 
+  (void)control; /* nothing on a lane waits for a key */
   if (!m)
     return ENOMEM;
   m->base.ops = &mux_ops;

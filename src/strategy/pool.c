@@ -100,6 +100,7 @@ static void pool_configure(struct strategy *s, const struct config *config)
 
   lock_acquire(&p->lock);
   p->config = *config;
+  atomic_store(&p->cancel_grace, config->cancel_grace);
   pool_watch_clock(p, 0); /* surplus connections go, missing ones are dialled */
   pool_pump(p, clock_ns());
   pool_leave(p);
@@ -159,7 +160,8 @@ static pmx_reply *pool_refuse(const struct route *route, int leased)
   return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED, route->hint);
 }
 
-static int pool_open(struct link_env *env, const struct config *config, struct strategy **ret)
+static int pool_open(struct link_env *env, const struct config *config, struct strategy *control,
+                     struct strategy **ret)
 {
   struct pool *p = mem_zalloc(sizeof *p);
 
@@ -167,6 +169,7 @@ static int pool_open(struct link_env *env, const struct config *config, struct s
     return ENOMEM;
   p->base.ops = &pool_ops;
   p->env = env;
+  p->control = control;
   p->config = *config;
   if (config->pool_name[0])
     snprintf(p->name, sizeof p->name, "%s", config->pool_name);
@@ -177,9 +180,12 @@ static int pool_open(struct link_env *env, const struct config *config, struct s
   list_init(&p->idle);
   list_init(&p->waiters);
   list_init(&p->watchers);
+  list_init(&p->held);
   list_init(&p->closing);
   list_init(&p->finished);
   p->abort_at = TIME_FOREVER;
+  atomic_init(&p->refused_until, 0);
+  atomic_init(&p->cancel_grace, config->cancel_grace);
   backoff_init(&p->backoff);
   p->ticker.tick = pool_tick;
   /* The first tick dials pool.min_idle when prefill asks for it; else it has nothing to do. */

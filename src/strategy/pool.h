@@ -4,9 +4,9 @@
  * Slots. A slot is a place for one connection; pool.max_size bounds how many are not FREE.
  *
  *   FREE → CONNECTING → IDLE ⇄ IN_USE → REPAIRING → IDLE
- *            |           | ⇅      |        |
- *            |           | CHECKING        |
- *            ↓           ↓   ↓    ↓        ↓
+ *            |           | ⇅      |  ↘     |
+ *            |           | CHECKING SETTLING → IDLE
+ *            ↓           ↓   ↓    ↓    ↓   ↓
  *           FREE        CLOSING → FREE
  *
  *   state        who owns the link                   leaves it
@@ -17,6 +17,8 @@
  *                calls (busy = 0: nobody)
  *   CHECKING     the reactor (task = PING)           slot_task_done
  *   REPAIRING    the reactor (task = repair)         slot_task_done
+ *   SETTLING     nobody: a CLIENT UNBLOCK for it is  unblock_answered, close
+ *                under way
  *   CLOSING      the thread that leaves the pool     pool_leave
  *
  * `state` and all else here change only under the pool's lock. No system call, no callback and no
@@ -44,6 +46,7 @@ enum slot_state {
   SLOT_IN_USE,
   SLOT_CHECKING,
   SLOT_REPAIRING,
+  SLOT_SETTLING,
   SLOT_CLOSING,
   SLOT_STATES
 };
@@ -60,6 +63,36 @@ enum close_reason {
 };
 
 struct pool;
+
+/* What a request on a link is doing there: its own command, or what the pool says before and after
+ * it. See pool_unblock.c. */
+enum step { STEP_OWN, STEP_ID, STEP_RUN, STEP_FENCE };
+
+enum { RUN_ID_SIZE = 41, UNBLOCK_SIZE = 96 };
+
+/* Ending what a connection's command waits for at the server. */
+struct unblock {
+  /* the link's owner's */
+  enum step step;
+  const char *bytes; /* of the request, while the step is another */
+  size_t size;
+  uint8_t shape;
+  int asked;         /* bits of enum step: the server would not say */
+  int64_t client_id; /* at the server; 0 = not known */
+  char run_id[RUN_ID_SIZE];
+  int begun; /* this request is being cancelled */
+  int retire;
+  pmx_cause cause;
+  /* under the pool's lock */
+  int pending;          /* the CLIENT UNBLOCK has not ended */
+  int waiting;          /* nor has the cancelled request */
+  int answer;           /* it said: 1 = ended its wait, 0 = nothing waits; -1 = nothing yet */
+  int seen;             /* the cancelled request was told so */
+  int doomed;           /* nobody knows whether it will still come */
+  struct request *held; /* of a lease, until nothing is pending */
+  struct request request;
+  char command[UNBLOCK_SIZE];
+};
 
 struct slot {
   struct link link;
@@ -81,6 +114,7 @@ struct slot {
   struct request *unattended; /* the current use, when the reactor is its caller; or NULL */
   struct request task;
   struct job job; /* starts the task on the reactor */
+  struct unblock unblock;
   char repair[SESSION_REPAIR_MAX];
 };
 
@@ -89,6 +123,7 @@ enum { WAKES_MAX = 8 };
 struct pool {
   struct strategy base;
   struct link_env *env;
+  struct strategy *control; /* or NULL */
   struct lock lock;
   struct config config; /* a copy of the values; its strings are the runtime's */
   char name[300];
@@ -97,6 +132,7 @@ struct pool {
   struct list free, idle; /* idle: oldest first */
   unsigned count[SLOT_STATES];
   struct list waiters, watchers; /* requests: COMMAND and LEASE; DRAIN and FILL */
+  struct list held;              /* of leases, see struct unblock */
   unsigned waiting;
   /* closing the pool */
   int draining, aborted;
@@ -113,6 +149,7 @@ struct pool {
   struct parker *wakes[WAKES_MAX];
   unsigned wake_count;
   int poke; /* the reactor has something to do */
+  _Atomic int64_t refused_until, cancel_grace; /* until when the server lets us end no waits */
   pmx_stats stats;
 };
 
@@ -122,10 +159,38 @@ void pool_leave(struct pool *); /* does what was noted and drops the lock */
 
 /* pool_requests.c */
 pmx_reply *pool_submit(struct strategy *, struct request *);
-void pool_cancel(struct strategy *, struct request *, pmx_cause);
 void pool_done(struct request *);
 void pool_end(struct pool *, struct request *, pmx_reply *); /* off its queue, ended */
 void pool_assign(struct pool *, struct slot *, struct request *, int64_t now);
+void pool_pin(struct slot *, struct request *, int wake); /* a command on its lease's connection */
+
+/* pool_cancel.c */
+void pool_cancel(struct strategy *, struct request *, pmx_cause);
+void pool_expire_queued(struct pool *, int64_t now, int64_t *next); /* those nobody waits for */
+
+/* pool_steps.c. Thread: the link's owner */
+void step_prepare(struct slot *, struct request *); /* before it is ASSIGNED; under the lock */
+void step_take(struct slot *, struct request *, enum step);
+void step_restore(struct slot *, struct request *); /* its own bytes again */
+/* ID or RUN was answered, or the link died: 1: there is more to send; 0: it ends. */
+int step_learnt(struct slot *, struct request *);
+int step_failed(const struct request *);                          /* its reply is our own */
+void step_replace_reply(struct request *, pmx_status, pmx_cause); /* the text remains */
+int step_may_help(const struct pool *, int64_t now); /* waits may be ended at the server */
+int step_waits_for_key(const struct slot *, const struct request *);
+int step_is_refusal(const pmx_reply *);
+void step_remember_refusal(struct pool *, const pmx_reply *);
+
+/* pool_unblock.c */
+void unblock_forget(struct slot *); /* another connection */
+/* The link answered, or died. 1: the request goes on, and is not to be touched. Thread: owner. */
+int unblock_goes_on(struct slot *, struct request *);
+void unblock_finish(struct slot *, const struct request *); /* it has ended; under the lock */
+void unblock_drop_held(struct slot *, pmx_reply *);         /* ends it; under the lock */
+int unblock_is_dirty(const struct slot *);                  /* under the lock */
+/* 1: it was sent, and ends without its connection's if all goes well: it waits on, or has ended.
+ * 0: it cannot be done. Thread: owner. Locks: none. */
+int unblock_begin(struct slot *, struct request *, pmx_cause, int64_t now);
 
 /* pool_slots.c: all under the lock */
 void slot_set(struct slot *, enum slot_state);
@@ -147,8 +212,6 @@ void pool_dial_failed(struct pool *, pmx_cause, const char *text, int local, int
 void slot_start(struct slot *, enum slot_state, int64_t deadline); /* dial, check or repair */
 void slot_init_task(struct slot *);
 int slot_has_task(enum slot_state); /* 1: the reactor owns the link, for its task */
-
-void pool_expire_queued(struct pool *, int64_t now, int64_t *next); /* those nobody waits for */
 
 /* pool_timers.c */
 int64_t pool_tick(struct ticker *, int64_t now);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* pool_requests.c - a request's way through the pool: submitted, queued, assigned, done, given up.
- * Which connection it gets is pool_slots.c's business. */
-#include <stdio.h>
+/* pool_requests.c - a request's way through the pool: submitted, queued, assigned, done.
+ * Which connection it gets is pool_slots.c's business, giving it up pool_cancel.c's. */
 #include "call/reply.h"
 #include "strategy/pool.h"
 
@@ -15,13 +14,19 @@ static void note_wake(struct pool *p, struct parker *parker)
     p->wakes[p->wake_count++] = parker;
 }
 
+/* For a connection: it counts for pool.max_waiters, and dials are made for it. */
+static int is_waiter(const struct request *req)
+{
+  return req->kind <= REQUEST_LEASE && !req->pinned;
+}
+
 /* Under the lock, so that its issuer, who may want to give it up just now, finds it either queued
  * or ended. From the new state on it may be gone: only the parker is safe to touch. */
 void pool_end(struct pool *p, struct request *req, pmx_reply *reply)
 {
   struct parker *parker = atomic_load(&req->parker);
 
-  if (request_state(req) == REQUEST_QUEUED && req->kind <= REQUEST_LEASE)
+  if (is_waiter(req) && request_state(req) == REQUEST_QUEUED)
     p->waiting--;
   list_remove(&req->node);
   req->reply = reply;
@@ -53,6 +58,7 @@ void pool_assign(struct pool *p, struct slot *slot, struct request *req, int64_t
   p->stats.borrows++;
   p->stats.handoffs += (uint64_t)was_queued;
   atomic_store(&req->link, &slot->link);
+  step_prepare(slot, req);
   request_set_state(req, REQUEST_ASSIGNED);
   if (req->completed) {
     slot->unattended = req;
@@ -67,23 +73,77 @@ void pool_assign(struct pool *p, struct slot *slot, struct request *req, int64_t
 
 /* ---- submit: NULL, or why it is not taken ---- */
 
+/* 0, or -1: out of memory. */
+static int enqueue(struct pool *p, struct request *req, struct list *after)
+{
+  struct parker *parker = atomic_load(&req->parker);
+
+  if (!parker && !req->completed) {
+    parker = parker_get(p->env->parkers);
+    atomic_store(&req->parker, parker);
+    if (!parker)
+      return -1;
+  }
+  request_set_state(req, REQUEST_QUEUED);
+  list_insert(after, &req->node);
+  if (is_waiter(req))
+    p->waiting++;
+  if (req->completed)
+    pool_watch_clock(p, req->queue_until);
+  return 0;
+}
+
+static pmx_reply *no_memory(void)
+{
+  return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+}
+
+static pmx_reply *lease_gone(void)
+{
+  return reply_failure_text(PMX_NOT_RUN, PMX_CAUSE_LOST,
+                            "the connection of this lease is gone: pmx_release() it and take "
+                            "another");
+}
+
+void pool_pin(struct slot *slot, struct request *req, int wake)
+{
+  struct parker *parker = atomic_load(&req->parker);
+
+  slot->busy = 1;
+  slot->exempt = (req->route.flags & ROUTE_BLOCKING) != 0;
+  slot->command = req->route.command;
+  atomic_store(&req->link, req->pinned);
+  step_prepare(slot, req);
+  request_set_state(req, REQUEST_ASSIGNED);
+  if (wake)
+    note_wake(slot->pool, parker);
+}
+
+/* The connection's last command may still be unblocked. Nothing else may be hit by that. */
+static pmx_reply *submit_held(struct slot *slot, struct request *req)
+{
+  if (unblock_is_dirty(slot))
+    return lease_gone();
+  req->queue_until = TIME_FOREVER;
+  if (enqueue(slot->pool, req, slot->pool->held.prev) != 0)
+    return no_memory();
+  slot->busy = 1;
+  slot->unblock.held = req;
+  return NULL;
+}
+
 static pmx_reply *submit_pinned(struct pool *p, struct request *req)
 {
   struct slot *slot = slot_of(req->pinned);
 
   if (slot->ticket != req->ticket || slot->state != SLOT_IN_USE || !slot->leased)
-    return p->aborted ? pool_explain_closed(p)
-                      : reply_failure(PMX_NOT_RUN, PMX_CAUSE_LOST,
-                                      "the connection of this lease is gone: pmx_release() it and "
-                                      "take another");
+    return p->aborted ? pool_explain_closed(p) : lease_gone();
   if (slot->busy)
     return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
                               "another call is running on this lease: one thread at a time");
-  slot->busy = 1;
-  slot->exempt = (req->route.flags & ROUTE_BLOCKING) != 0;
-  slot->command = req->route.command;
-  atomic_store(&req->link, req->pinned);
-  request_set_state(req, REQUEST_ASSIGNED);
+  if ((slot->unblock.pending || unblock_is_dirty(slot)) && (req->route.flags & ROUTE_KEYWAIT))
+    return submit_held(slot, req);
+  pool_pin(slot, req, 0);
   return NULL;
 }
 
@@ -108,37 +168,19 @@ static struct list *place_of(struct pool *p, const struct request *req)
   return after;
 }
 
-/* 0, or -1: out of memory. */
-static int enqueue(struct pool *p, struct request *req, struct list *after)
-{
-  struct parker *parker = atomic_load(&req->parker);
-
-  if (!parker && !req->completed) {
-    parker = parker_get(p->env->parkers);
-    atomic_store(&req->parker, parker);
-    if (!parker)
-      return -1;
-  }
-  request_set_state(req, REQUEST_QUEUED);
-  list_insert(after, &req->node);
-  if (req->kind <= REQUEST_LEASE)
-    p->waiting++;
-  if (req->completed)
-    pool_watch_clock(p, req->queue_until);
-  return 0;
-}
-
-static pmx_reply *no_memory(void)
-{
-  return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
-}
-
 /* Those who wait for a connection that may still be made do not count. */
 static unsigned waiters_allowed(const struct pool *p)
 {
   unsigned max = (unsigned)p->config.pool_max_size, used = p->count[SLOT_IN_USE];
 
   return (unsigned)p->config.pool_max_waiters + (max > used ? max - used : 0);
+}
+
+static int64_t end_of_queueing(const struct pool *p, const struct request *req, int64_t now)
+{
+  int64_t until = time_after(now, p->config.pool_wait_timeout);
+
+  return req->timed && req->deadline < until ? req->deadline : until;
 }
 
 static pmx_reply *submit_waiting(struct pool *p, struct request *req, int64_t now)
@@ -152,7 +194,7 @@ static pmx_reply *submit_waiting(struct pool *p, struct request *req, int64_t no
     return pool_explain_wait(p, req, PMX_CAUSE_QUEUE_FULL, now);
   }
   p->stats.waits++;
-  req->queue_until = time_after(req->queued_at, p->config.pool_wait_timeout);
+  req->queue_until = end_of_queueing(p, req, req->queued_at);
   if (enqueue(p, req, p->waiters.prev) != 0)
     return no_memory();
   full = pool_total(p) >= (unsigned)p->config.pool_max_size;
@@ -219,8 +261,10 @@ static int is_stale(const struct pool *p, const struct request *req)
 
 static void drop(struct pool *p, struct slot *slot, const struct request *req, int64_t now)
 {
-  int never_sent = req->reply && pmx_reply_status(req->reply) == PMX_NOT_RUN;
   pmx_cause cause = pmx_reply_cause(req->reply);
+  /* One that was given up before its own command was sent says nothing about the connection. */
+  int given_up = cause == PMX_CAUSE_TIMEOUT || cause == PMX_CAUSE_CANCELED;
+  int never_sent = req->reply && pmx_reply_status(req->reply) == PMX_NOT_RUN && !given_up;
 
   p->stats.discards++;
   /* A server that takes logins and then hangs up is one that cannot be connected to. */
@@ -233,6 +277,7 @@ static void drop(struct pool *p, struct slot *slot, const struct request *req, i
 static void finish_use(struct pool *p, struct slot *slot, struct request *req, int64_t now)
 {
   slot->busy = 0;
+  unblock_finish(slot, req);
   if (slot->exempt)
     slot->quiet_since = now;
   slot->exempt = 0;
@@ -253,7 +298,7 @@ static void requeue(struct pool *p, struct request *req, int64_t now)
   pmx_reply_free(req->reply);
   req->reply = NULL;
   req->sent = 0;
-  req->queue_until = time_after(now, p->config.pool_wait_timeout);
+  req->queue_until = end_of_queueing(p, req, now);
   atomic_store(&req->link, NULL);
   if (enqueue(p, req, place_of(p, req)) != 0)
     pool_end(p, req, no_memory());
@@ -266,9 +311,12 @@ void pool_done(struct request *req)
 {
   struct slot *slot = slot_of(atomic_load(&req->link));
   struct pool *p = slot->pool;
-  int64_t now = clock_ns();
+  int64_t now;
   int again;
 
+  if (unblock_goes_on(slot, req))
+    return;
+  now = clock_ns();
   lock_acquire(&p->lock);
   finish_use(p, slot, req, now);
   again = is_stale(p, req);
@@ -277,90 +325,4 @@ void pool_done(struct request *req)
   pool_leave(p);
   if (!again)
     request_publish(req);
-}
-
-/* ---- cancel ---- */
-
-static pmx_cause queue_cause(const struct pool *p, const struct request *req, int64_t now)
-{
-  if (pool_offline(p) && p->backoff.error_at)
-    return p->backoff.cause;
-  if (now >= req->deadline)
-    return PMX_CAUSE_TIMEOUT;
-  return p->count[SLOT_IN_USE] ? PMX_CAUSE_POOL_EXHAUSTED : PMX_CAUSE_CONNECT;
-}
-
-/* pool.wait_timeout is for busy pools: while a connection can still be made for it, and while the
- * server is away, a request waits until its deadline. */
-static int may_grow(const struct pool *p)
-{
-  int coming = p->count[SLOT_CHECKING] || p->count[SLOT_REPAIRING];
-
-  if (p->config.offline == OFFLINE_FAIL && p->backoff.failures && !coming)
-    return 0;
-  return p->count[SLOT_IN_USE] < (unsigned)p->config.pool_max_size;
-}
-
-static void cancel_queued(struct pool *p, struct request *req, pmx_cause cause)
-{
-  int64_t now = clock_ns();
-
-  if (req->kind > REQUEST_LEASE) {
-    pool_end(p, req, reply_failure(PMX_NOT_RUN, cause, "pool %s: not done in time", p->name));
-    return;
-  }
-  if (cause == PMX_CAUSE_TIMEOUT) {
-    if (now < req->deadline && may_grow(p)) {
-      req->queue_until = TIME_FOREVER;
-      return;
-    }
-    cause = queue_cause(p, req, now);
-    p->stats.wait_timeouts++;
-  }
-  pool_end(p, req, pool_explain_wait(p, req, cause, now));
-}
-
-static void cancel_on_link(struct pool *p, struct request *req, pmx_cause cause)
-{
-  const char *format = "%s got no answer from %s in time";
-  char text[256];
-
-  if (req->sent == 0)
-    format = cause == PMX_CAUSE_CANCELED ? "%s was cancelled before it was sent to %s"
-                                         : "%s was not sent to %s: no time was left";
-  else if (cause == PMX_CAUSE_CANCELED)
-    format = "%s was cancelled while %s answered it";
-  snprintf(text, sizeof text, format, req->route.command, p->env->name);
-  link_abandon(atomic_load(&req->link), req, cause, text);
-}
-
-void pool_expire_queued(struct pool *p, int64_t now, int64_t *next)
-{
-  for (struct list *node = p->waiters.next, *after; node != &p->waiters; node = after) {
-    struct request *req = container_of(node, struct request, node);
-
-    after = node->next;
-    if (req->completed && now >= req->queue_until)
-      cancel_queued(p, req, PMX_CAUSE_TIMEOUT);
-    else if (req->completed && req->queue_until < *next)
-      *next = req->queue_until;
-  }
-}
-
-void pool_cancel(struct strategy *s, struct request *req, pmx_cause cause)
-{
-  struct pool *p = container_of(s, struct pool, base);
-  enum request_state state;
-
-  lock_acquire(&p->lock);
-  state = request_state(req);
-  if (state == REQUEST_QUEUED)
-    cancel_queued(p, req, cause);
-  pool_leave(p);
-  /* It was served just as its time in the queue ran out: it has its deadline yet. */
-  if (state == REQUEST_ASSIGNED && cause == PMX_CAUSE_TIMEOUT && clock_ns() < req->deadline)
-    return;
-  /* Its issuer is here, so nobody else can drive its link. */
-  if (state != REQUEST_QUEUED && state < REQUEST_ENDING)
-    cancel_on_link(p, req, cause);
 }

@@ -43,6 +43,8 @@ static const char *why_lost(const struct slot *slot)
     return c->text;
   if (c->retire)
     return "the server answered READONLY, NOAUTH or UNBLOCKED";
+  if (unblock_is_dirty(slot))
+    return "a CLIENT UNBLOCK may still come for it";
   return "its state could not be restored";
 }
 
@@ -102,7 +104,8 @@ void slot_gone(struct slot *slot)
 {
   list_remove(&slot->node);
   slot_set(slot, SLOT_FREE);
-  list_push_back(&slot->pool->free, &slot->node);
+  if (!slot->unblock.pending) /* else whoever answers that will give it back */
+    list_push_back(&slot->pool->free, &slot->node);
   count_close(slot->pool, slot->reason);
 }
 
@@ -223,8 +226,10 @@ void pool_put(struct slot *slot, int64_t now)
   slot->leased = slot->busy = 0;
   if (p->draining || pool_surplus(p))
     slot_retire(slot, CLOSE_SURPLUS);
-  else if (!conn_idle(&slot->link.conn) || slot->link.conn.retire)
+  else if (!conn_idle(&slot->link.conn) || slot->link.conn.retire || unblock_is_dirty(slot))
     slot_retire(slot, CLOSE_DIRTY);
+  else if (slot->unblock.pending)
+    slot_set(slot, SLOT_SETTLING);
   else if (pool_take_expired(p, slot, now))
     slot_retire(slot, CLOSE_LIFETIME);
   else if (is_dirty(slot, was_leased))
@@ -289,7 +294,8 @@ static struct slot *free_slot(struct pool *p)
  * less what is on its way to them already. */
 static unsigned dials_wanted(const struct pool *p)
 {
-  unsigned coming = p->count[SLOT_CONNECTING] + p->count[SLOT_CHECKING] + p->count[SLOT_REPAIRING];
+  unsigned coming = p->count[SLOT_CONNECTING] + p->count[SLOT_CHECKING] + p->count[SLOT_REPAIRING] +
+                    p->count[SLOT_SETTLING];
   unsigned have = p->count[SLOT_IDLE] + coming;
   unsigned target = p->waiting + (unsigned)p->config.pool_min_idle + (unsigned)p->spare;
 

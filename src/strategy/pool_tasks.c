@@ -150,6 +150,7 @@ static void dial_done(struct slot *slot, int64_t now)
   int64_t jitter = life / 100 * p->config.pool_lifetime_jitter;
 
   p->stats.opened++;
+  unblock_forget(slot);
   backoff_done(&p->backoff);
   p->spare = 0;
   p->suspect = 0;

@@ -126,6 +126,8 @@ static void cut_off(struct slot *slot)
   slot->pool->aborted = 1;
   if (slot->unattended)
     return; /* the reactor's own: give_up_tasks */
+  if (slot->unblock.held)
+    unblock_drop_held(slot, pool_explain_closed(slot->pool));
   if (slot->busy)
     link_abort(&slot->link); /* its caller ends it */
   else
@@ -168,6 +170,8 @@ static void tick_drain(struct pool *p, int64_t now, int64_t *next)
   for (size_t i = 0; i < p->slot_count; i++) {
     if (p->slots[i]->state == SLOT_IN_USE)
       cut_off(p->slots[i]);
+    else if (p->slots[i]->state == SLOT_SETTLING)
+      slot_retire(p->slots[i], CLOSE_SURPLUS);
   }
   /* A caller that was just about to look at its link may have to be told again. */
   if (p->count[SLOT_IN_USE] && now + 10 * NS_PER_MS < *next)

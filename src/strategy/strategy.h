@@ -20,7 +20,10 @@ enum release_result {
 
 struct strategy_ops {
   int routes; /* 1: it has several places for requests, and goes by route.place */
-  int (*open)(struct link_env *, const struct config *, struct strategy **ret); /* 0 or errno */
+  /* control: see control.h; or NULL, then blocked commands that are given up cost their connection.
+   * 0 or errno. */
+  int (*open)(struct link_env *, const struct config *, struct strategy *control,
+              struct strategy **ret);
   /* NULL, or why it does not carry such a command (leased: on a lease). Thread: any. */
   pmx_reply *(*refuse)(const struct route *, int leased);
   /* Takes a NEW request: NULL, and it ends exactly once, perhaps before this returns. Or why it was
@@ -28,7 +31,8 @@ struct strategy_ops {
    * any. Locks: none. Never waits. */
   pmx_reply *(*submit)(struct strategy *, struct request *);
   /* Its issuer does not want to wait any longer (TIMEOUT, CANCELED): ends it, or lets it be when
-   * its time has not come. Thread: the issuer's. */
+   * its time has not come, or gives it a little more in `deadline`, for what it waits for at the
+   * server is being ended. Thread: the issuer's. */
   void (*cancel)(struct strategy *, struct request *, pmx_cause);
   /* Gives a leased link back. Thread: any. */
   enum release_result (*release)(struct strategy *, struct link *, uint64_t ticket);

@@ -175,7 +175,7 @@ START_TEST(a_blocking_pop_can_be_cancelled)
 
   patient_start(&p, client, NULL, "BLPOP list 0", 0);
   ck_assert(server_has(server, "blocked_clients", 1, SOON_MS));
-  check_fails(patient_fire(&p), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  check_fails(patient_fire(&p), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
   ck_assert(server_has(server, "blocked_clients", 0, SOON_MS));
   check_int(pmx_do(client, NULL, "RPUSH", "list", "x", (char *)NULL), 1); /* nobody takes it */
   check_int(pmx_do(client, NULL, "LLEN", "list", (char *)NULL), 1);

@@ -250,7 +250,9 @@ struct limit_row {
 static const struct limit_row limits[] = {
     {"BLPOP q 0.1", PMX_DEFAULT, 0, 180}, /* and blocking_grace */
     {"BLPOP q 0.1", 40, 0, 40},           /* the caller knows better */
-    {"BLPOP q 0.1", 250, 0, 250},
+    {"BLPOP q 0.1", 250, 0, 180},         /* of the two the earlier one */
+    {"BLPOP q 0.1", PMX_FOREVER, 0, 180},
+    {"BLPOP q 0", 60, 0, 60},
     {"BLPOP q 0", PMX_DEFAULT, 60, 60},
     {"BLPOP q 0.1", PMX_DEFAULT, 60, 60},
     {"BLPOP q nonsense", PMX_DEFAULT, 0, 20}, /* an error at once: an ordinary command */
@@ -307,19 +309,40 @@ START_TEST(client_pause_delays_and_harms_nothing)
 }
 END_TEST
 
-START_TEST(a_lease_is_of_no_more_use_after_its_blocked_command_was_given_up)
+START_TEST(a_lease_can_be_used_after_its_blocked_pop_was_given_up)
 {
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(strategies[_i], server_url(server, SERVER_TCP), NULL);
   pmx_lease *lease = take(client);
   pmx_call brief = call_in(30);
 
-  check_fails(pmx_lease_command(lease, &brief, "BLPOP q 0"), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
+  check_fails(pmx_lease_command(lease, &brief, "BLPOP q 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
+  lease_ok(lease, "PING");
+  ck_assert(server_has(server, "blocked_clients", 0, SOON_MS));
+  give_back(lease);
+  ck_assert_uint_eq(stats_of(client).discards, 0);
+  close_client(client);
+  ck_assert(server_stop(server));
+}
+END_TEST
+
+/* WAIT is not for a key: nothing but closing ends it for certain. */
+START_TEST(a_lease_is_of_no_more_use_after_its_wait_was_given_up)
+{
+  struct server *server = server_start(NULL);
+  pmx_client *client = open_client(strategies[_i], server_url(server, SERVER_TCP), NULL);
+  pmx_lease *lease = take(client);
+  pmx_call brief = call_in(30);
+
+  lease_ok(lease, "SET a b");
+  check_fails(pmx_lease_command(lease, &brief, "WAIT 1 0"), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
   check_fails(pmx_lease_command(lease, NULL, "PING"), PMX_NOT_RUN, PMX_CAUSE_LOST);
   ck_assert(server_has(server, "blocked_clients", 0, SOON_MS));
   give_back(lease);
   check_is_ok(pmx_command(client, "PING"));
   ck_assert_uint_eq(stats_of(client).discards, 1);
+  ck_assert_uint_eq(stats_of(client).unblocks, 0);
+  ck_assert_uint_eq(stats_of(client).control_opened, 0);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -337,7 +360,7 @@ int main(void)
   add_for_ways_with(LEASES, tc, a_pop_without_a_limit_waits_until_something_comes);
   add_for_ways_with(LEASES, tc, a_server_that_never_answers_is_given_up_at_the_derived_deadline);
   add_for_ways(tc, client_pause_delays_and_harms_nothing);
-  add_for_strategies_with(LEASES, tc,
-                          a_lease_is_of_no_more_use_after_its_blocked_command_was_given_up);
+  add_for_strategies_with(LEASES, tc, a_lease_can_be_used_after_its_blocked_pop_was_given_up);
+  add_for_strategies_with(LEASES, tc, a_lease_is_of_no_more_use_after_its_wait_was_given_up);
   return checks_run("session_blocking", tc);
 }

@@ -4,6 +4,7 @@
 #define PMX_SIM_ATTEMPT_H
 #include "sim/caller.h"
 
+enum { BLPOP_MS = 1100, CANCEL_GRACE_MS = 500 };
 enum kind { GET, SET, INCR, ECHO_KEY, BLPOP, KINDS };
 
 /* One call and the frame it must stay in. */
@@ -23,6 +24,7 @@ struct attempt {
 void attempt_name(struct attempt *);          /* its number and key */
 void attempt_draw(struct attempt *, int who); /* timeouts, flags, token */
 void attempt_begin(struct attempt *);         /* when it must end */
+int64_t attempt_grace(const struct attempt *); /* how much later it may end */
 pmx_reply *attempt_send(struct attempt *);
 struct words {
   int argc;

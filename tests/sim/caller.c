@@ -60,7 +60,7 @@ void attempt_draw(struct attempt *a, int who)
   }
 }
 
-/* As the manual says: default 5 s, or a blocking command's own timeout (0.1 s) and its grace. */
+/* As the manual says: default 5 s, and a blocking command's own timeout (0.1 s) and its grace. */
 void attempt_begin(struct attempt *a)
 {
   int64_t timeout = a->options.timeout_ms, cap = a->options.deadline_ms;
@@ -69,9 +69,11 @@ void attempt_begin(struct attempt *a)
   a->frozen = sim_frozen();
   a->deadline = SIM_FOREVER;
   if (timeout == PMX_DEFAULT)
-    a->deadline = a->started + (a->kind == BLPOP ? 1100 * SIM_MS : 5 * SIM_S);
+    a->deadline = a->started + (a->kind == BLPOP ? BLPOP_MS * SIM_MS : 5 * SIM_S);
   else if (timeout != PMX_FOREVER)
     a->deadline = a->started + timeout * SIM_MS;
+  if (a->kind == BLPOP && a->started + BLPOP_MS * SIM_MS < a->deadline)
+    a->deadline = a->started + BLPOP_MS * SIM_MS;
   if (cap != PMX_FOREVER && cap * SIM_MS < a->deadline)
     a->deadline = cap * SIM_MS;
 }
@@ -95,11 +97,18 @@ void words_free(struct words *words)
   free(words->value);
 }
 
+/* What waits at the server is ended there first. */
+int64_t attempt_grace(const struct attempt *a)
+{
+  return a->kind == BLPOP ? CANCEL_GRACE_MS * SIM_MS : 0;
+}
+
 void attempt_waits(const struct attempt *a, const struct words *words, int how)
 {
   struct waiting waiting = {.call = a->call,
                             .lane = LANE_NONE,
-                            .until = a->deadline,
+                            .until = a->deadline == SIM_FOREVER ? SIM_FOREVER
+                                                                : a->deadline + attempt_grace(a),
                             .how = how,
                             .unattended = how != SLEEPS};
 

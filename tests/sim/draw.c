@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CONTROL = 1 }; /* a pool has one connection more, to end what waits at the server */
+
 /* ---- options ---- */
 
 static void set(pmx_options *o, const char *name, const char *value)
@@ -55,7 +57,7 @@ static void draw_pool(pmx_options *o)
 
   set(o, "strategy", "pool");
   w->max_size = between(1, 4);
-  streams_allowed = (unsigned)w->max_size;
+  streams_allowed = (unsigned)w->max_size + CONTROL;
   w->wait_timeout = SIM_S;
   set_number(o, "pool.max_size", w->max_size, "");
   set_number(o, "pool.min_idle", between(0, 2) % (w->max_size + 1), "");
@@ -208,7 +210,7 @@ int draw_live_option(const char **name, char *value, size_t size)
   if (w->mux)
     return draw_live_mux(name, value, size);
   w->max_size = n > w->max_size ? n : w->max_size;
-  streams_allowed = (unsigned)w->max_size;
+  streams_allowed = (unsigned)w->max_size + CONTROL;
   *name = "pool.max_size";
   snprintf(value, size, "%lld", (long long)n);
   return n > 2;
@@ -268,6 +270,7 @@ void draw_faults(void)
   faults.reset = some_rate(60);
   faults.silent = some_rate(30);
   faults.slow = some_rate(60);
+  faults.paused = 200;
   faults.slowness = between(SIM_MS, chance(300) ? 3 * SIM_S : 100 * SIM_MS);
   faults.cut = some_rate(60);
   faults.readonly = some_rate(20);

@@ -204,26 +204,57 @@ static void run_discard(struct session *s)
   s->multi = s->watch = 0;
 }
 
-static int64_t run_blpop(struct session *s, const struct command *c)
+static void run_blpop(struct session *s, const struct command *c)
 {
   int64_t wait = (int64_t)(strtod(c->argv[2], NULL) * 1e9);
 
   touch(s, c->argv[1]);
   if (s->multi) {
     enqueue(s, 'B', c->argv[1]);
-    return 0;
+    return;
   }
-  oracle_executed(c->argv[1]);
-  if (chance(500)) {
+  s->blocked = 1;
+  s->pop_nil = chance(500);
+  snprintf(s->pop, sizeof s->pop, "%s", c->argv[1]);
+  s->busy_until = sim_now() + (s->pop_nil ? wait : between(0, wait));
+}
+
+void execute_pop(struct session *s)
+{
+  s->blocked = 0;
+  oracle_executed(s->pop);
+  if (s->pop_nil) {
     say(s, "*-1\r\n");
-  } else {
-    wait = between(0, wait);
-    say(s, "*2\r\n");
-    say_string(s, c->argv[1]);
-    say_value(s, c->argv[1]);
+    return;
   }
-  s->busy_until = sim_now() + wait;
-  return s->busy_until;
+  say(s, "*2\r\n");
+  say_string(s, s->pop);
+  say_value(s, s->pop);
+}
+
+/* As Redis 7.0 does with what CLIENT PAUSE holds up, it may say so and run it all the same. */
+int execute_unblocked(struct session *s)
+{
+  say(s, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+  oracle_refused(s->pop);
+  s->blocked = faults.on && chance(faults.paused);
+  s->busy_until = sim_now() + (s->blocked ? between(0, 300 * SIM_MS) : 0);
+  return s->blocked;
+}
+
+static void run_client(struct session *s, const struct command *c)
+{
+  char text[32];
+
+  if (strcasecmp(c->argv[1], "ID") == 0)
+    snprintf(text, sizeof text, ":%u\r\n", stream_id(s->stream));
+  else if (strcasecmp(c->argv[1], "UNBLOCK") == 0)
+    snprintf(text, sizeof text, ":%d\r\n", server_unblock((unsigned)atoi(c->argv[2])));
+  else if (strcasecmp(c->argv[1], "SETINFO") == 0)
+    snprintf(text, sizeof text, "-ERR unknown subcommand\r\n");
+  else
+    snprintf(text, sizeof text, "+OK\r\n");
+  say(s, text);
 }
 
 static void run_unkeyed(struct session *s, const struct command *c)
@@ -237,7 +268,9 @@ static void run_unkeyed(struct session *s, const struct command *c)
   } else if (command_is(c, "HELLO")) {
     say(s, "-NOPROTO unsupported protocol version\r\n");
   } else if (command_is(c, "CLIENT")) {
-    say(s, strcasecmp(c->argv[1], "SETINFO") ? "+OK\r\n" : "-ERR unknown subcommand\r\n");
+    run_client(s, c);
+  } else if (command_is(c, "INFO")) {
+    say_string(s, "# Server\r\nrun_id:0123456789\r\n");
   } else if (command_is(c, "SELECT") && s->multi) {
     enqueue(s, 'D', c->argv[1]);
   } else if (command_is(c, "SELECT")) {
@@ -269,7 +302,8 @@ static int refuses(struct session *s, const struct command *c)
 {
   if (s->deaf == WANTS_PASSWORD)
     say(s, "-NOAUTH Authentication required.\r\n");
-  else if (sim_now() < server_loading_until && !command_is(c, "CLIENT") && !command_is(c, "SELECT"))
+  else if (sim_now() < server_loading_until && !command_is(c, "CLIENT") &&
+           !command_is(c, "SELECT") && !command_is(c, "INFO"))
     say(s, "-LOADING the dataset is in memory soon\r\n");
   else if (faults.on && is_keyed(c) && !s->multi && chance(faults.readonly))
     stream_retires(s->stream), say(s, "-READONLY You can't write against a read only replica.\r\n");
@@ -280,21 +314,21 @@ static int refuses(struct session *s, const struct command *c)
   return 1;
 }
 
-int64_t execute(struct session *s, const struct command *c)
+void execute(struct session *s, const struct command *c)
 {
   static const char *const keyed[] = {"GET", "SET", "INCR", "ECHO", "WATCH"};
 
   if (is_shared && (command_is(c, "WATCH") || command_is(c, "MULTI") || command_is(c, "BLPOP")))
     fail("server: %s on a shared connection", c->argv[0]);
   if (refuses(s, c))
-    return 0;
+    return;
   for (size_t i = 0; i < sizeof keyed / sizeof keyed[0]; i++)
     if (command_is(c, keyed[i])) {
       run_keyed(s, keyed[i], c);
-      return 0;
+      return;
     }
   if (command_is(c, "BLPOP"))
-    return run_blpop(s, c);
-  run_unkeyed(s, c);
-  return 0;
+    run_blpop(s, c);
+  else
+    run_unkeyed(s, c);
 }

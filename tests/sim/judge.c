@@ -9,7 +9,7 @@
 
 static int is_late(const struct attempt *a, int64_t end)
 {
-  return sim_now() > end + SIM_MS + sim_frozen() - a->frozen;
+  return sim_now() > end + attempt_grace(a) + SIM_MS + sim_frozen() - a->frozen;
 }
 
 static int64_t later(int64_t a, int64_t b)

@@ -2,6 +2,7 @@
 /* server.c - the model server: reads commands as a real one would, and fails as the faults say.
  * What commands do is execute.c's. */
 #include "sim/session.h"
+#include "sim/stream.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,8 +112,9 @@ static int64_t time_to_end(void)
   return sim_now() + between(0, 200 * SIM_MS);
 }
 
-static void answer(struct session *s, int64_t not_before)
+static void answer(struct session *s)
 {
+  int64_t not_before = 0;
   int dies = 0, whole = 1;
 
   if (mutant == MUTANT_SWAPPED)
@@ -149,6 +151,37 @@ static void protest(struct session *s, size_t len)
   stream_finish(s->stream, 0, sim_now());
 }
 
+/* ---- blocked ---- */
+
+static void end_pop(struct session *s)
+{
+  if (!s->blocked || sim_now() < s->busy_until || stream_finished(s->stream))
+    return;
+  trace("conn %u: the server pops %s", stream_id(s->stream), s->pop);
+  execute_pop(s);
+  answer(s);
+}
+
+int server_unblock(unsigned id)
+{
+  struct session *s = NULL;
+
+  for (unsigned i = 0; i < open_count && !s; i++)
+    if (stream_id(open_streams[i]) == id)
+      s = stream_session(open_streams[i]);
+  if (!s || !s->blocked || stream_finished(s->stream))
+    return 0;
+  trace("conn %u is unblocked", id);
+  if (execute_unblocked(s)) {
+    stream_answer(s->stream, s->out, s->out_len, 0); /* not the last word */
+    s->out_len = 0;
+  } else {
+    answer(s);
+  }
+  at(s->busy_until, process, s->stream, 0);
+  return 1;
+}
+
 /* ---- reading ---- */
 
 static void process(void *arg)
@@ -157,6 +190,7 @@ static void process(void *arg)
   struct command c;
   size_t used, at_byte = 0;
 
+  end_pop(s);
   while (at_byte < s->len && s->deaf != HANGS_UP && !stream_finished(s->stream)) {
     char *in = s->in + at_byte;
     size_t len = s->len - at_byte;
@@ -176,8 +210,12 @@ static void process(void *arg)
     trace("conn %u: server runs %s %s", stream_id(s->stream), c.argv[0],
           c.argc > 1 ? c.argv[1] : "");
     s->rolled = 0;
-    answer(s, execute(s, &c));
     at_byte += used;
+    execute(s, &c);
+    if (s->blocked)
+      at(s->busy_until, process, s->stream, 0);
+    else
+      answer(s);
   }
   memmove(s->in, s->in + at_byte, s->len - at_byte);
   s->len -= at_byte;

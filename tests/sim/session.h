@@ -18,6 +18,9 @@ struct session {
   enum deafness deaf;
   int multi, watch, rolled;
   unsigned lease; /* whose command came last */
+  int blocked;    /* in BLPOP of this key, until busy_until; then: nil? */
+  char pop[64];
+  int pop_nil;
   char *queue[QUEUE_MAX];
   char kind[QUEUE_MAX];
   int queued;
@@ -28,8 +31,14 @@ struct session {
 
 /* execute.c */
 void execute_reset(int64_t base_db, int shared);
-/* Runs it; the answer is in `out`. Returns when it may leave. */
-int64_t execute(struct session *, const struct command *);
+/* Runs it; the answer is in `out`, unless it is blocked now. */
+void execute(struct session *, const struct command *);
 void session_clear(struct session *);
+void execute_pop(struct session *); /* its wait is over */
+/* It is told so; 0: it does not run any more. */
+int execute_unblocked(struct session *);
+
+/* server.c. CLIENT UNBLOCK: 1 = it was blocked. */
+int server_unblock(unsigned id);
 
 #endif

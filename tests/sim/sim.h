@@ -95,6 +95,7 @@ struct faults {
   unsigned refuse, hang;             /* connects, per mille */
   unsigned rogue;                    /* servers that do not want us, per mille of connections */
   unsigned reset, silent, slow, cut; /* each command */
+  unsigned paused;                   /* each CLIENT UNBLOCK */
   unsigned readonly;                 /* commands answered so */
   unsigned stray;                    /* idle connections on which the server speaks, at each rest */
   unsigned protest;                  /* large commands answered before their end */
