@@ -21,8 +21,9 @@ static void handle(struct worker *w, const pmx_reply *job)
   w->done += pmx_reply_finish(pmx_command(w->client, "RPUSH %s ok", RESULTS)) == PMX_OK;
 }
 
-/* A BLPOP that is cancelled may have taken a job already, which is lost then. A queue that may not
- * lose any moves them to a list of its own with BLMOVE, and removes each when it is done. */
+/* A BLPOP that is cancelled returns the job it has taken, or has taken none. A queue that may not
+ * even lose one to a crash moves them to a list of its own with BLMOVE, and removes each when done.
+ */
 static void *run(void *arg)
 {
   struct worker *w = arg;
