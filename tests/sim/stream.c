@@ -208,11 +208,11 @@ static size_t take(struct stream *s, const void *bytes, size_t len)
 
   s->moved_at = sim_now();
   wire_read(s, bytes, n);
+  s->under_way += n;
   if (s->finished) { /* as the kernel does: taken, and answered with a reset */
     at(when, stream_cut, s, 0);
     return n;
   }
-  s->under_way += n;
   s->last_up = when > s->last_up ? when : s->last_up;
   at(s->last_up, deliver, packet_new(s, bytes, n, 1), 1);
   return n;
