@@ -29,6 +29,7 @@ struct reply_tree {
   size_t bytes, max;    /* asked of the system */
   size_t next_block;
   int over;
+  pmx_reply *list; /* whose elements have trees of their own; or NULL */
 };
 
 static size_t aligned(size_t size)
@@ -57,6 +58,7 @@ struct reply_tree *reply_tree_new(size_t first_hint, size_t max_bytes)
   tree->max = max_bytes;
   tree->next_block = BLOCK_FIRST;
   tree->over = 0;
+  tree->list = NULL;
   return tree;
 }
 
@@ -66,6 +68,8 @@ void reply_tree_free(struct reply_tree *tree)
 
   if (!tree)
     return;
+  for (size_t i = 0; tree->list && i < tree->list->len; i++)
+    pmx_reply_free(tree->list->elems[i]);
   for (block = tree->blocks; block; block = next) {
     next = block->next;
     mem_free(block);
@@ -131,6 +135,25 @@ int reply_tree_over(const struct reply_tree *tree)
 size_t reply_tree_bytes(const struct reply_tree *tree)
 {
   return tree->bytes;
+}
+
+pmx_reply *reply_list_new(size_t n)
+{
+  size_t size = aligned(sizeof(pmx_reply)) + n * sizeof(pmx_reply *);
+  struct reply_tree *tree = reply_tree_new(size, SIZE_MAX);
+  pmx_reply *list = tree ? reply_tree_alloc(tree, size) : NULL;
+
+  if (!list) {
+    reply_tree_free(tree);
+    return NULL;
+  }
+  memset(list, 0, size);
+  list->tree = tree;
+  list->type = PMX_TYPE_ARRAY;
+  list->elems = (pmx_reply **)(void *)((char *)list + aligned(sizeof *list));
+  list->len = n;
+  tree->list = list;
+  return list;
 }
 
 pmx_reply *pmx_reply_ref(const pmx_reply *reply)

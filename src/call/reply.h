@@ -44,6 +44,10 @@ int reply_tree_over(const struct reply_tree *);
 size_t reply_tree_bytes(const struct reply_tree *);
 size_t reply_bytes(const pmx_reply *); /* of the tree that it belongs to */
 
+/* An array of n that is one allocation. Its elements are NULL, to be filled in before anybody else
+ * sees it; each is a reply with a tree of its own, and freed with it. NULL: out of memory. */
+pmx_reply *reply_list_new(size_t n);
+
 /* ---- failures made by the library: never NULL ---- */
 /* When memory is short, a static reply of the same status and cause, with a static text. */
 pmx_reply *reply_failure(pmx_status, pmx_cause, const char *format, ...)

@@ -26,6 +26,7 @@
 
 struct lane;
 struct link;
+struct parts;
 
 enum request_state {
   REQUEST_NEW,
@@ -51,7 +52,9 @@ struct request {
   const char *bytes;    /* encoded; must live until ENDED */
   char *heap;           /* the issuer's block that they are in, which a lane may take over; or NULL */
   size_t size, sent;    /* sent: bytes of it that the transport has taken */
-  uint32_t replies;     /* still owed by the server */
+  uint32_t replies;     /* how many the server owes for it */
+  struct parts *parts;  /* a group whose answers are kept one by one: it then ends with the reply
+                           NULL when all have come; or NULL. See parts.h */
   uint32_t thread;      /* number of its issuer, whatever thread tries it again: keeps it on a lane */
   uint32_t fail_fast;   /* 1: ends with the first failed dial, whatever `offline` says */
   const char *run_id;   /* goes to the server process of this run_id only; NULL: to any */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* conn.c - the order of requests and the matching of replies. Knows neither how bytes travel nor
- * who waits for them. */
+/* conn.c - the order of requests, what was sent of them, and how all of it ends; replies are
+ * matched in match.c. Knows neither how bytes travel nor who waits for them. */
 #include "conn/conn.h"
 #include <string.h>
 #include "base/mem.h"
@@ -183,6 +183,8 @@ void conn_abandon(struct conn *c, struct request *req)
 {
   uint32_t i = ring_index(&c->ring, req);
 
+  if (req->parts)
+    req->parts->taken = req->size; /* what is not sent yet will be */
   if (i == c->unwritten) {
     c->rest = req->heap;
     c->rest_at = req->bytes + req->sent;
@@ -192,7 +194,7 @@ void conn_abandon(struct conn *c, struct request *req)
   c->abandoned++;
 }
 
-static void end_request(struct conn *c, struct request *req, pmx_reply *reply)
+void conn_end_request(struct conn *c, struct request *req, pmx_reply *reply)
 {
   req->reply = reply;
   list_push_back(&c->ended, &req->node);
@@ -203,6 +205,14 @@ static void end_request(struct conn *c, struct request *req, pmx_reply *reply)
 static int is_of_one_answer(pmx_cause cause)
 {
   return cause == PMX_CAUSE_PROTOCOL || cause == PMX_CAUSE_TOO_LARGE;
+}
+
+static void note_taken(const struct conn *c, const struct place *p)
+{
+  uint64_t taken = c->sent > p->begin ? c->sent - p->begin : 0;
+
+  if (p->request->parts)
+    p->request->parts->taken = taken < p->request->size ? (size_t)taken : p->request->size;
 }
 
 /* One text for all, made once: there may be thousands. */
@@ -218,11 +228,12 @@ static void end_all(struct conn *c, pmx_cause cause)
 
     if (!p->request)
       continue;
+    note_taken(c, p);
     pmx_reply_free(p->request->reply); /* of a group that was half answered */
     if (first)
-      end_request(c, p->request, reply_failure_text(status, cause, c->text));
+      conn_end_request(c, p->request, reply_failure_text(status, cause, c->text));
     else
-      end_request(c, p->request, pmx_reply_ref(status == PMX_UNKNOWN ? unknown : not_run));
+      conn_end_request(c, p->request, pmx_reply_ref(status == PMX_UNKNOWN ? unknown : not_run));
   }
   pmx_reply_free(unknown);
   pmx_reply_free(not_run);
@@ -250,81 +261,6 @@ void conn_poison(struct conn *c, pmx_cause cause, const char *text)
 }
 
 /* ---- in ---- */
-
-/* These answers mean that the connection, not the command, is in the wrong place. */
-static int says_retire(const pmx_reply *reply)
-{
-  return reply_is_code(reply, "READONLY") || reply_is_code(reply, "NOAUTH") ||
-         reply_is_code(reply, "UNBLOCKED");
-}
-
-static void finish_first(struct conn *c)
-{
-  ring_pop(&c->ring);
-  c->unwritten--;
-}
-
-static void match_abandoned(struct conn *c, struct place *p)
-{
-  c->late++;
-  if (--p->replies > 0)
-    return;
-  c->abandoned--;
-  finish_first(c);
-}
-
-static void match(struct conn *c, struct place *p, pmx_reply *reply)
-{
-  struct request *req = p->request;
-  pmx_reply *kept = req->reply;
-
-  session_apply(&c->session, (enum session_effect)req->route.effect, req->route.effect_arg, reply);
-  /* A group keeps its first error, else its last answer. */
-  if (kept && pmx_reply_type(kept) == PMX_TYPE_ERROR) {
-    pmx_reply_free(reply);
-    reply = kept;
-  } else {
-    pmx_reply_free(kept);
-  }
-  req->reply = reply;
-  if (--p->replies > 0)
-    return;
-  finish_first(c);
-  end_request(c, req, reply);
-}
-
-static void take_push(struct conn *c, const pmx_reply *reply)
-{
-  size_t len = 0;
-  const char *kind = pmx_reply_str(pmx_reply_at(reply, 0), &len);
-  struct text text;
-
-  c->pushes++;
-  text_init(&text, c->push_kind, sizeof c->push_kind);
-  text_add_quoted(&text, kind ? kind : "?", kind ? len : 1, sizeof c->push_kind - 1);
-}
-
-void conn_reply(struct conn *c, pmx_reply *reply)
-{
-  struct place *first = ring_first(&c->ring);
-
-  if (c->poisoned) {
-    pmx_reply_free(reply);
-    return;
-  }
-  if (pmx_reply_type(reply) == PMX_TYPE_PUSH) {
-    take_push(c, reply);
-  } else if (conn_fits(c, first, reply)) {
-    if (pmx_reply_type(reply) == PMX_TYPE_ERROR)
-      c->retire |= says_retire(reply);
-    if (first->request) {
-      match(c, first, reply);
-      return;
-    }
-    match_abandoned(c, first);
-  }
-  pmx_reply_free(reply);
-}
 
 static void take_reply(struct conn *c, pmx_reply *reply)
 {

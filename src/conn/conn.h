@@ -85,7 +85,7 @@ uint32_t conn_room(const struct conn *);           /* how many more may be in fl
 void conn_submit(struct conn *, struct request *); /* READY and with room only */
 /* 1: none of its bytes were taken, it is off the connection again; 0: it stays. */
 int conn_withdraw(struct conn *, struct request *);
-/* It is given up but its reply will come: nobody touches it any more. Should the rest of its bytes
+/* It is given up but its reply will come: nobody touches it, or its parts, any more. Should the rest of its bytes
  * have to follow, they are taken over: req->heap is NULL then. */
 void conn_abandon(struct conn *, struct request *);
 /* Ends the connection and everything on it: NOT_RUN where no byte was taken, else UNKNOWN. The first
@@ -94,6 +94,9 @@ void conn_poison(struct conn *, pmx_cause, const char *text);
 struct request *conn_take_ended(struct conn *); /* NULL: no more; its reply is in request.reply */
 int conn_waits(const struct conn *);            /* 1: a reply is owed */
 int conn_idle(const struct conn *);             /* 1: READY, nothing owed, buffered or unsent */
+
+/* conn.c, for match.c */
+void conn_end_request(struct conn *, struct request *, pmx_reply *); /* takes the reply over */
 
 /* fits.c. 1: the reply may be the answer to the first of ring; 0: it is not, the connection is dead */
 int conn_fits(struct conn *, const struct place *first, const pmx_reply *);

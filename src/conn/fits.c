@@ -35,6 +35,8 @@ static unsigned shape(const pmx_reply *reply)
 /* Errors are of every kind; inside MULTI all commands are answered "QUEUED". */
 static int is_of_its_kind(const struct conn *c, const struct request *req, const pmx_reply *reply)
 {
+  if (req->parts)
+    return parts_expect(req->parts, reply, shape(reply));
   return !req->route.shape || pmx_reply_type(reply) == PMX_TYPE_ERROR ||
          (c->session.bits & SESSION_BIT_MULTI) || (req->route.shape & shape(reply));
 }
@@ -59,7 +61,7 @@ static void poison_out_of_step(struct conn *c, const struct request *req)
 
   text_init(&text, buf, sizeof buf);
   text_add(&text, "%s got an answer of the wrong kind: the replies are out of step",
-           req->route.command);
+           req->parts ? parts_name(req->parts) : req->route.command);
   conn_poison(c, PMX_CAUSE_PROTOCOL, buf);
 }
 
@@ -67,6 +69,10 @@ static void poison_out_of_step(struct conn *c, const struct request *req)
  * do that only to say that they will not read on. */
 static int answered_early(const struct conn *c, const struct place *p)
 {
+  const struct parts *parts = p->request ? p->request->parts : NULL;
+
+  if (parts)
+    return c->sent < p->begin + parts_end(parts, parts->got);
   return c->sent <= p->begin || (p->replies == 1 && c->sent < p->end);
 }
 

@@ -6,12 +6,14 @@
 #define PMX_CONN_RING_H
 #include <stdint.h>
 #include "base/mem.h"
+#include "call/parts.h"
 #include "call/request.h"
 
 struct place {
   struct request *request; /* NULL: abandoned */
   uint64_t begin, end;     /* of its bytes in what was ever written to this connection */
   uint32_t replies;        /* still owed */
+  uint32_t atomic;         /* 1: the last of them is EXEC's */
 };
 
 struct ring {
@@ -60,6 +62,7 @@ static inline struct place *ring_push(struct ring *r, struct request *req)
   req->place = r->first + r->count++;
   p->request = req;
   p->replies = req->replies;
+  p->atomic = req->parts && req->parts->atomic;
   return p;
 }
 
