@@ -48,7 +48,7 @@ static void explain(pmx_client *c, const struct args *args, struct text *text)
   classify(args->argc, args->argv, args->len, &order.route);
   failure = call_refuse(c, &order);
   if (!failure)
-    failure = args_measure(args, &size);
+    failure = encode_size(args, (size_t)c->config.request_max_size, &size);
   if (failure) {
     add_refusal(text, failure);
   } else if (!c->strategy->routes) {

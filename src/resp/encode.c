@@ -193,7 +193,8 @@ static char *put_bulk(char *at, const char *bytes, size_t len)
   return at;
 }
 
-static inline pmx_reply *measure(const struct args *args, size_t *ret)
+/* Saturates at SIZE_MAX, which no limit allows. */
+static pmx_reply *measure(const struct args *args, size_t *ret)
 {
   size_t total = 1 + digits((size_t)args->argc) + 2;
 
@@ -209,9 +210,25 @@ static inline pmx_reply *measure(const struct args *args, size_t *ret)
   return NULL;
 }
 
-pmx_reply *args_measure(const struct args *args, size_t *ret)
+pmx_reply *encode_size(const struct args *args, size_t max_bytes, size_t *ret)
 {
-  return measure(args, ret);
+  pmx_reply *failure;
+
+  if (args->argc < 1)
+    return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "the command has no argument");
+  failure = measure(args, ret);
+  if (failure || (*ret <= max_bytes && *ret != SIZE_MAX))
+    return failure;
+  return reply_failure(PMX_INVALID, PMX_CAUSE_TOO_LARGE,
+                       "the command has %zu bytes; the limit (request.max_size) is %zu", *ret,
+                       max_bytes);
+}
+
+void encode_write(char *at, const struct args *args)
+{
+  at = put_header(at, '*', (size_t)args->argc);
+  for (int i = 0; i < args->argc; i++)
+    at = put_bulk(at, args->argv[i], args->len[i]);
 }
 
 pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_bytes,
@@ -219,18 +236,11 @@ pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_
 {
   pmx_reply *failure;
   size_t size = 0;
-  char *at;
 
   *ret = (struct encoded){NULL, NULL, 0};
-  if (args->argc < 1)
-    return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "the command has no argument");
-  failure = measure(args, &size);
+  failure = encode_size(args, max_bytes, &size);
   if (failure)
     return failure;
-  if (size > max_bytes || size == SIZE_MAX)
-    return reply_failure(PMX_INVALID, PMX_CAUSE_TOO_LARGE,
-                         "the command has %zu bytes; the limit (request.max_size) is %zu", size,
-                         max_bytes);
   if (size > ENCODED_SMALL) {
     ret->heap = mem_alloc(size);
     if (!ret->heap)
@@ -238,9 +248,7 @@ pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_
   }
   ret->bytes = ret->heap ? ret->heap : small;
   ret->size = size;
-  at = put_header(ret->bytes, '*', (size_t)args->argc);
-  for (int i = 0; i < args->argc; i++)
-    at = put_bulk(at, args->argv[i], args->len[i]);
+  encode_write(ret->bytes, args);
   return NULL;
 }
 

@@ -35,13 +35,14 @@ pmx_reply *args_from_argv(struct args *, int argc, const char *const *argv, cons
 pmx_reply *args_add(struct args *, int argc, const char *const *argv, const size_t *len);
 pmx_reply *args_from_list(struct args *, const char *arg0, va_list); /* strings, then NULL */
 pmx_reply *args_from_format(struct args *, const char *format, va_list);
-/* Encoded bytes; saturates at SIZE_MAX, which no limit allows. INVALID/TOO_LARGE: one of them. */
-pmx_reply *args_measure(const struct args *, size_t *ret);
 /* What has at most ENCODED_SMALL bytes goes into `small`, which must live as long. INVALID/TOO_LARGE
  * when an argument is over 2 GiB - 1 or the total is over max_bytes. */
 pmx_reply *encode_args(struct encoded *ret, const struct args *, size_t max_bytes,
                        char small[ENCODED_SMALL]);
 void encoded_clear(struct encoded *);
+/* The two halves of it. How many bytes, or why not; and these bytes. */
+pmx_reply *encode_size(const struct args *, size_t max_bytes, size_t *ret);
+void encode_write(char *at, const struct args *);
 
 /* For requests the library makes itself: appends one command to buf; 0 = it does not fit. */
 size_t encode_small(char *buf, size_t size, int argc, const char *const *argv, const size_t *len);
