@@ -25,7 +25,7 @@ static struct route route_of(const char *text, int variant)
 }
 
 enum { R = ROUTE_READONLY, S = ROUTE_SCRIPT, B = ROUTE_BLOCKING, O = ROUTE_SESSION };
-enum { F = ROUTE_FORBIDDEN, K = ROUTE_KNOWN, W = ROUTE_KEYWAIT };
+enum { F = ROUTE_FORBIDDEN, K = ROUTE_KNOWN, W = ROUTE_KEYWAIT, N = ROUTE_WAITS };
 enum { P = ROUTE_PARKS, C = ROUTE_CONTROL, U = ROUTE_BULK };
 
 static const struct {
@@ -108,9 +108,9 @@ static const struct {
     {"readonly", O | K, SESSION_READONLY, 0, "READONLY"},
     {"readwrite", O | K, SESSION_READWRITE, 0, "READWRITE"},
     {"asking", O | K, SESSION_OTHER, 0, "ASKING"},
-    {"wait 1 5", O | B | K, 0, 0, "WAIT"},
-    {"wait", O | K, 0, 0, "WAIT"},
-    {"waitaof 1 1 5", O | B | K, 0, 0, "WAITAOF"},
+    {"wait 1 5", O | N | B | K, 0, 0, "WAIT"},
+    {"wait", O | N | K, 0, 0, "WAIT"},
+    {"waitaof 1 1 5", O | N | B | K, 0, 0, "WAITAOF"},
     {"himport prepare x", O, SESSION_OTHER, 0, "HIMPORT"},
     {"himport discardall", O, SESSION_OTHER, 0, "HIMPORT"},
     {"client id", R | K, 0, 0, "CLIENT ID"},
@@ -214,7 +214,7 @@ END_TEST
 /* What no route may be; NULL: all is well. Check's own assertions are slow in the loops below. */
 static const char *nonsense(const struct route *route)
 {
-  const unsigned all = R | S | B | O | F | K | W | P | C | U;
+  const unsigned all = R | S | B | O | F | K | W | P | C | U | N;
   unsigned flags = route->flags;
 
   if (!route->command)

@@ -31,7 +31,7 @@ static void route_of(const char *text, int wish, size_t size, unsigned commands,
   line_set(&l, text);
   classify(l.argc, l.argv, l.len, ret);
   ret->wish = (uint8_t)wish;
-  ret->commands = commands;
+  ret->batch = commands;
   router_place(ret, size, &config);
 }
 

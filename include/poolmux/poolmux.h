@@ -39,6 +39,7 @@ typedef struct pmx_lease pmx_lease;     /* one thread at a time */
 typedef struct pmx_future pmx_future;   /* one thread at a time */
 typedef struct pmx_script pmx_script;   /* refcounted; any thread, any client */
 typedef struct pmx_scan pmx_scan;       /* one thread at a time */
+typedef struct pmx_batch pmx_batch;     /* one thread at a time */
 
 /* ---- outcome: status = what may be concluded, cause = why ---- */
 typedef enum pmx_status {
@@ -66,7 +67,9 @@ typedef enum pmx_cause {
   PMX_CAUSE_UNSUPPORTED = 13,   /* cannot be done this way; the text names the way out */
   PMX_CAUSE_FORKED = 14,        /* made before fork(), used after it in the child */
   PMX_CAUSE_TOO_LARGE = 15,     /* over request.max_size, reply.max_size or another limit */
-  PMX_CAUSE_NOMEM = 16          /* memory ran out after sending, or while connecting */
+  PMX_CAUSE_NOMEM = 16,         /* memory ran out after sending, or while connecting */
+  PMX_CAUSE_CONFLICT = 17,      /* a watched key was changed: the transaction did not run */
+  PMX_CAUSE_ABORTED = 18        /* a command of a transaction was refused, so nothing of it ran */
 } pmx_cause;
 PMX_API const char *pmx_status_str(pmx_status); /* "NOT_RUN"; static */
 PMX_API const char *pmx_cause_str(pmx_cause);   /* "TIMEOUT"; static */
@@ -236,6 +239,27 @@ PMX_API pmx_scan *pmx_scan_new(pmx_client *, const char *command, const char *ke
  * failure, after which the scan may go on. */
 PMX_API const pmx_reply *pmx_scan_next(pmx_scan *, const pmx_call *, pmx_reply **err);
 PMX_API void pmx_scan_free(pmx_scan *); /* NULL is ignored */
+/* ---- batches and transactions: several commands as one call, with one deadline ---- */
+/* A batch keeps its client open, and is not changed by being executed. NULL: out of memory. */
+PMX_API pmx_batch *pmx_batch_new(pmx_client *);
+/* Not PMX_OK: nothing was added, and executing the batch will only say why. */
+PMX_API pmx_status pmx_batch_add(pmx_batch *, const char *format, ...);
+PMX_API pmx_status pmx_batch_add_argv(pmx_batch *, int argc, const char *const *argv,
+                                      const size_t *len);
+/* All at once, in order, not as a transaction: an array with a reply or a failure for each command,
+ * see pmx_reply_failed; or one failure: nothing was sent. */
+PMX_API pmx_reply *pmx_batch_exec(pmx_batch *, const pmx_call *) PMX_MUST_USE;
+/* MULTI, the commands, EXEC: EXEC's array, or a failure of the whole. */
+PMX_API pmx_reply *pmx_batch_exec_atomic(pmx_batch *, const pmx_call *) PMX_MUST_USE;
+PMX_API void pmx_batch_free(pmx_batch *); /* NULL is ignored */
+/* Reads through the lease, adds its writes to the batch; both stay the library's. 0: commit;
+ * anything else: give up. Runs again when somebody else changed a key, on the caller's thread. */
+typedef int (*pmx_tx_fn)(void *ud, pmx_lease *, pmx_batch *);
+/* WATCH keys, fn, MULTI … EXEC; max_tries: while keys are changed meanwhile, 0 = 16. EXEC's array, or
+ * a failure: NOT_RUN/CONFLICT after the last try, NOT_RUN/CANCELED when fn gave up. */
+PMX_API pmx_reply *pmx_transaction(pmx_client *, const pmx_call *, int nkeys,
+                                   const char *const *keys, const size_t *lens, int max_tries,
+                                   pmx_tx_fn fn, void *ud) PMX_MUST_USE;
 
 /* ---- replies ---- */
 typedef enum pmx_type {

@@ -2,6 +2,7 @@
 /* call.c - one call from its arguments to its outcome: what may be sent at all, until when it may
  * take, and the loop of its tries. */
 #include "api/call.h"
+#include "api/batch.h"
 #include "api/retry.h"
 #include "api/trace.h"
 #include <string.h>
@@ -118,6 +119,9 @@ void order_init(struct order *order, struct link *link, uint64_t ticket)
   order->ticket = ticket;
   order->learn = 0;
   order->encoded = (struct encoded){NULL, NULL, 0};
+  order->parts = NULL;
+  order->attempt = call_send;
+  order->max_tries = 0;
 }
 
 /* ---- one try ---- */
@@ -161,7 +165,8 @@ void call_prepare(struct request *req, const struct order *order, const struct c
   req->bytes = order->encoded.bytes;
   req->size = order->encoded.size;
   req->heap = order->encoded.heap;
-  req->replies = 1;
+  req->replies = order->parts ? parts_answers(order->parts) : 1;
+  req->parts = order->parts;
   req->thread = call->thread;
   req->route = order->route;
   req->pinned = order->link;
@@ -175,16 +180,17 @@ void call_take_back(const struct request *req, struct order *order)
   order->encoded.heap = req->heap; /* unless a lane has to send the rest of it */
 }
 
-static pmx_reply *send_once(struct runtime *rt, struct order *order, const struct call *call,
-                            int64_t now)
+pmx_reply *call_send(struct runtime *rt, struct order *order, const struct call *call, int64_t now)
 {
   struct request req;
   pmx_reply *reply;
 
+  if (order->parts)
+    parts_reset(order->parts);
   call_prepare(&req, order, call, now);
   reply = call_wait(runtime_node(rt, &req), &req, call->cancel);
   call_take_back(&req, order);
-  return reply;
+  return order->parts ? group_judge(order, reply) : reply;
 }
 
 static int pause_until(struct runtime *rt, const struct call *call, int64_t at, int64_t now)
@@ -199,7 +205,7 @@ static pmx_reply *run(pmx_client *c, struct runtime *rt, struct order *order,
   pmx_reply *reply;
 
   for (;;) {
-    reply = send_once(rt, order, call, now);
+    reply = order->attempt(rt, order, call, now);
     if (pmx_reply_status(reply) == PMX_OK)
       return reply;
     now = clock_ns();
@@ -236,17 +242,21 @@ pmx_reply *call_make_order(const pmx_client *c, const struct call *call, const s
   classify(args->argc, args->argv, args->len, &order->route);
   order->route.wish = (uint8_t)wish_of(call);
   failure = call_refuse(c, order);
-  if (!failure)
-    failure = encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small);
-  if (!failure && c->strategy->routes && !order->link)
-    router_place(&order->route, order->encoded.size, &c->config);
-  return failure;
+  return failure ? failure
+                 : encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small);
+}
+
+/* A group was made before the options of its call were read. */
+static pmx_reply *refuse_wish(const pmx_client *c, const struct call *call, struct order *order)
+{
+  order->route.wish = (uint8_t)wish_of(call);
+  return order->route.wish == WISH_NONE ? NULL : call_refuse(c, order);
 }
 
 /* Has much been the answer lately? Then it leaves the lane, or is only counted. */
 static void look_at_history(pmx_client *c, const struct args *args, struct order *order)
 {
-  if (c->config.hybrid_learn == LEARN_OFF || args->argc < 2)
+  if (c->config.hybrid_learn == LEARN_OFF || !args || args->argc < 2)
     return;
   order->learn = learn_key(&order->route, args->argv[1], args->len[1]);
   if (!learn_is_large(&c->learn, order->learn))
@@ -268,6 +278,7 @@ void call_route(pmx_client *c, struct runtime *rt, const struct args *args, stru
 {
   if (!c->strategy->routes || order->link)
     return;
+  router_place(&order->route, order->encoded.size, &c->config);
   if (order->route.reason == REASON_UNKNOWN)
     unknown_settle(c, &rt->unknowns, args->argv[0], args->len[0], &order->route);
   if (order->route.reason == REASON_ORDINARY)
@@ -289,30 +300,29 @@ pmx_reply *call_perform(pmx_client *c, struct runtime *rt, const struct args *ar
   reply = run(c, rt, order, call, attempts);
   call_learn(c, order, reply);
   if (trace_wanted(c))
-    trace_end(c, rt, order, span, reply);
+    trace_end(c, rt, order, span, reply ? reply : group_list(order));
   return reply;
 }
 
-static pmx_reply *execute(pmx_client *c, const pmx_call *in, const struct args *args,
+pmx_reply *call_carry_out(pmx_client *c, const pmx_call *in, const struct args *args,
                           struct order *order)
 {
   char small[ENCODED_SMALL];
-  struct attempts attempts = {0, 0, 0};
+  struct attempts attempts = {0};
   struct call call;
   struct runtime *rt = NULL;
   pmx_reply *reply = call_read(c, in, &call);
 
   if (!reply)
-    reply = call_make_order(c, &call, args, small, order);
+    reply = args ? call_make_order(c, &call, args, small, order) : refuse_wish(c, &call, order);
   if (reply)
     return reply;
   call_hold(&call);
   reply = call_may_begin(&call);
   if (!reply)
     rt = client_runtime(c, &reply);
-  if (rt) {
+  if (rt)
     reply = call_perform(c, rt, args, order, &call, &attempts);
-  }
   call_let_go(&call);
   return reply;
 }
@@ -341,7 +351,7 @@ pmx_reply *call_execute(pmx_client *c, const pmx_call *in, struct args *args, pm
                     : reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE, "the client is NULL");
   order_init(&order, link, ticket);
   cancel_state = thread_cancel_disable();
-  reply = bad_args ? bad_args : execute(c, in, args, &order);
+  reply = bad_args ? bad_args : call_carry_out(c, in, args, &order);
   call_count(c, reply);
   encoded_clear(&order.encoded);
   thread_cancel_restore(cancel_state);

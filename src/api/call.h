@@ -5,6 +5,12 @@
 #include "api/client.h"
 #include "resp/encode.h"
 
+struct parts;
+struct order;
+
+/* One try; NULL: all answers of a group are there. Thread: the caller's. */
+typedef pmx_reply *call_try(struct runtime *, struct order *, const struct call *, int64_t now);
+
 /* What is to be done: encoded once, submitted perhaps more than once. */
 struct order {
   struct encoded encoded; /* its small bytes are the issuer's */
@@ -12,6 +18,9 @@ struct order {
   struct link *link; /* of the lease, or NULL */
   uint64_t ticket;
   uint32_t learn; /* where to note the size of its reply; 0 = nowhere */
+  struct parts *parts; /* of a group, or NULL */
+  call_try *attempt;
+  int max_tries; /* while they end CONFLICT */
 };
 
 struct attempts;
@@ -21,7 +30,7 @@ pmx_reply *call_refuse(const pmx_client *, const struct order *); /* NULL, or wh
 /* NULL, or why such a command is not sent. The encoded bytes are the caller's to clear. */
 pmx_reply *call_make_order(const pmx_client *, const struct call *, const struct args *,
                            char small[ENCODED_SMALL], struct order *ret);
-/* What can be said about its place only now, see unknown.h; counts why it goes there. */
+/* Where it goes, see router.h and unknown.h; counts why. Without arguments: a group. */
 void call_route(pmx_client *, struct runtime *, const struct args *, struct order *);
 void call_prepare(struct request *, const struct order *, const struct call *, int64_t now);
 void call_take_back(const struct request *, struct order *); /* after its end: who owns the bytes */
@@ -31,6 +40,10 @@ void call_learn(pmx_client *, const struct order *, const pmx_reply *);
 pmx_reply *call_perform(pmx_client *, struct runtime *, const struct args *, struct order *,
                         struct call *, struct attempts *);
 void call_count(pmx_client *, const pmx_reply *);
+call_try call_send; /* the try of everything that is one request */
+/* From reading the options of the call to the outcome of the last try, which may be NULL, see
+ * call_try. Without arguments the order is made already. Not counted. */
+pmx_reply *call_carry_out(pmx_client *, const pmx_call *, const struct args *, struct order *);
 
 /* The arguments have been read, or `bad_args` says why not. Counts the call. */
 pmx_reply *call_execute(pmx_client *, const pmx_call *, struct args *, pmx_reply *bad_args,

@@ -77,8 +77,8 @@ static void lease_rest(struct lease_slab *slab, pmx_lease *lease)
 
 /* ---- acquire ---- */
 
-static pmx_reply *wait_for_lease(pmx_client *c, struct runtime *rt, const struct call *call,
-                                 pmx_lease **ret)
+pmx_reply *lease_take(pmx_client *c, struct runtime *rt, const struct call *call, int64_t now,
+                      pmx_lease **ret)
 {
   pmx_lease *lease = lease_new(&rt->leases);
   pmx_reply *failure;
@@ -88,7 +88,7 @@ static pmx_reply *wait_for_lease(pmx_client *c, struct runtime *rt, const struct
     return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
   request_init(&req, REQUEST_LEASE);
   req.route.command = "pmx_acquire";
-  req.queued_at = call->started;
+  req.queued_at = now;
   req.deadline = call->deadline;
   failure = call_wait(runtime_node(rt, &req), &req, call->cancel);
   lease->runtime = rt;
@@ -121,7 +121,7 @@ static pmx_reply *acquire(pmx_client *c, const pmx_call *in, pmx_lease **ret)
   if (!failure)
     rt = client_runtime(c, &failure);
   if (rt)
-    failure = wait_for_lease(c, rt, &call, ret);
+    failure = lease_take(c, rt, &call, call.started, ret);
   call_let_go(&call);
   return failure;
 }
@@ -153,6 +153,17 @@ static pmx_reply *check_lease(const pmx_lease *lease)
                               "the lease was taken before fork(): take one in this process");
   if (atomic_load(&lease->state) != LEASE_OUT)
     return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE, "the lease was returned already");
+  return NULL;
+}
+
+pmx_reply *lease_pin(const pmx_lease *lease, struct order *order)
+{
+  pmx_reply *failure = check_lease(lease);
+
+  if (failure)
+    return failure;
+  order->link = lease->link;
+  order->ticket = lease->ticket;
   return NULL;
 }
 

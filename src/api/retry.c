@@ -4,15 +4,17 @@
  * The retry rule (promise P3). Proven not to have run: NOT_RUN by LOST or CONNECT, and a server
  * that refuses for now (LOADING, TRYAGAIN, MASTERDOWN, CLUSTERDOWN; but never when a script or an
  * EXEC said so, which may have done a part): again, as long as there is time. May have run: only
- * when the command changes nothing or the caller allows it, and retry.max times at most. Anything
- * else, and everything on a lease: never. */
+ * when the command changes nothing or the caller allows it, and retry.max times at most. A
+ * transaction that met another: as often as its caller says. Anything else, and everything on a
+ * lease: never. */
 #include "api/retry.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "call/reply.h"
 
-enum { DELAY_FIRST_MS = 5, DELAY_MAX_MS = 250 };
+enum { DELAY_FIRST_MS = 5, DELAY_MAX_MS = 250, CONFLICT_FIRST_MS = 1, CONFLICT_MAX_MS = 64 };
 
-static int refused_for_now(const struct order *order, const pmx_reply *reply)
+int retry_is_refusal(const struct order *order, const pmx_reply *reply)
 {
   static const char *const codes[] = {"LOADING", "TRYAGAIN", "MASTERDOWN", "CLUSTERDOWN"};
 
@@ -33,23 +35,27 @@ static int may_run_twice(const pmx_client *c, const struct order *order, const s
          atomic_load_explicit(&c->retry_reads, memory_order_relaxed);
 }
 
-/* `resent`: how often it was sent again although it may have run. */
 static int wants_retry(const pmx_client *c, const struct order *order, const struct call *call,
-                       const pmx_reply *reply, unsigned resent)
+                       const pmx_reply *reply, const struct attempts *attempts)
 {
   int64_t max = atomic_load_explicit(&c->retry_max, memory_order_relaxed);
   pmx_cause cause = pmx_reply_cause(reply);
 
-  if (max == 0 || order->link || (call->flags & PMX_CALL_NO_RETRY))
+  if (order->link || (call->flags & PMX_CALL_NO_RETRY))
+    return 0;
+  if (cause == PMX_CAUSE_CONFLICT)
+    return attempts->conflicts + 1 < order->max_tries;
+  if (max == 0)
     return 0;
   switch (pmx_reply_status(reply)) {
   case PMX_NOT_RUN:
     return cause == PMX_CAUSE_LOST ||
            (cause == PMX_CAUSE_CONNECT && c->config.offline == OFFLINE_WAIT);
   case PMX_UNKNOWN:
-    return cause == PMX_CAUSE_LOST && may_run_twice(c, order, call) && (int64_t)resent < max;
+    return cause == PMX_CAUSE_LOST && may_run_twice(c, order, call) &&
+           (int64_t)attempts->resent < max;
   case PMX_SERVER_ERROR:
-    return refused_for_now(order, reply);
+    return retry_is_refusal(order, reply);
   case PMX_OK:
   case PMX_INVALID:
   case PMX_NOMEM:
@@ -71,14 +77,29 @@ static int64_t delay(const pmx_reply *reply, unsigned tries, int64_t now)
   return ms / 2 + now % (ms / 2); /* the clock's low digits are jitter enough here */
 }
 
+/* Those who met spread out: full jitter over a time that doubles. */
+static int64_t conflict_delay(int conflicts)
+{
+  struct random random;
+  int64_t most = CONFLICT_MAX_MS * NS_PER_MS;
+
+  if (conflicts < 8 && CONFLICT_FIRST_MS << conflicts < CONFLICT_MAX_MS)
+    most = (CONFLICT_FIRST_MS << conflicts) * NS_PER_MS;
+  random_seed(&random, random_seed_fresh());
+  return (int64_t)random_below(&random, (uint64_t)most);
+}
+
 int64_t retry_at(const pmx_client *c, const struct order *order, const struct call *call,
                  const pmx_reply *reply, struct attempts *attempts, int64_t now)
 {
   int64_t at;
 
-  if (!wants_retry(c, order, call, reply, attempts->resent))
+  if (!wants_retry(c, order, call, reply, attempts))
     return RETRY_NOT;
-  at = time_after(now, delay(reply, attempts->tries, now));
+  if (pmx_reply_cause(reply) == PMX_CAUSE_CONFLICT)
+    at = time_after(now, conflict_delay(attempts->conflicts));
+  else
+    at = time_after(now, delay(reply, attempts->tries, now));
   return at < call->deadline ? at : RETRY_NOT;
 }
 
@@ -87,6 +108,7 @@ void retry_begins(pmx_client *c, struct attempts *attempts, pmx_reply *reply)
   int may_have_run = pmx_reply_status(reply) == PMX_UNKNOWN;
 
   attempts->tries++;
+  attempts->conflicts += pmx_reply_cause(reply) == PMX_CAUSE_CONFLICT;
   attempts->resent += (unsigned)may_have_run;
   attempts->may_have_run |= may_have_run;
   atomic_fetch_add_explicit(&c->counters.retries, 1, memory_order_relaxed);
@@ -110,7 +132,7 @@ pmx_reply *retry_sum_up(const struct order *order, const struct attempts *attemp
 
   if (attempts->may_have_run && (status == PMX_NOT_RUN || status == PMX_NOMEM))
     return unknown_after_all(reply);
-  if (!attempts->may_have_run && refused_for_now(order, reply))
+  if (!attempts->may_have_run && retry_is_refusal(order, reply))
     reply_set_safe(reply, 1);
   return reply;
 }

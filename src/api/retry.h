@@ -8,9 +8,13 @@ struct attempts {
   unsigned tries;  /* that were followed by another */
   unsigned resent; /* of these, how many may have run */
   int may_have_run;
+  int conflicts; /* tries that ended CONFLICT */
 };
 
 enum { RETRY_NOT = -1 };
+
+/* 1: an answer of a server that takes no commands just now, and has not begun this one. */
+int retry_is_refusal(const struct order *, const pmx_reply *);
 
 /* After a try with this outcome: when the next is to begin (ns; now or later), or RETRY_NOT. */
 int64_t retry_at(const pmx_client *, const struct order *, const struct call *, const pmx_reply *,

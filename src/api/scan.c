@@ -238,7 +238,7 @@ static pmx_reply *next_page(struct pmx_scan *scan, struct series *series)
   args_clear(&args);
   if (!pmx_ok(reply))
     return reply;
-  series->attempts = (struct attempts){0, 0, 0}; /* whatever they did, it is settled */
+  series->attempts = (struct attempts){0}; /* whatever they did, it is settled */
   return turn_to(scan, reply);
 }
 

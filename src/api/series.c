@@ -10,7 +10,7 @@ pmx_reply *series_begin(struct series *s, pmx_client *c, const pmx_call *in, pmx
 
   s->client = c;
   s->rt = NULL;
-  s->attempts = (struct attempts){0, 0, 0};
+  s->attempts = (struct attempts){0};
   s->held = 0;
   s->sent = 0;
   if (!failure)

@@ -26,7 +26,9 @@ enum { TEXT_MAX = 1024 };
   X(s, f, UNSUPPORTED, "this cannot be done this way")                                             \
   X(s, f, FORKED, "this was made before fork() and used in the child")                             \
   X(s, f, TOO_LARGE, "a limit of size was exceeded")                                               \
-  X(s, f, NOMEM, "memory ran out")
+  X(s, f, NOMEM, "memory ran out")                                                                 \
+  X(s, f, CONFLICT, "a watched key was changed")                                                   \
+  X(s, f, ABORTED, "a command of the transaction was refused")
 
 #define NAME(s, f, name, text) #name,
 static const char *const cause_names[] = {CAUSES(NAME, 0, 0)};

@@ -37,7 +37,8 @@ enum route_flags {
   ROUTE_KEYWAIT = 1 << 6,   /* BLOCKING, and for a key: CLIENT UNBLOCK ends its wait */
   ROUTE_PARKS = 1 << 7,     /* may hold up its connection, and what is behind it there */
   ROUTE_CONTROL = 1 << 8,   /* ends what others wait for: must not stand in line behind that */
-  ROUTE_BULK = 1 << 9       /* answered with very much, deeply nested */
+  ROUTE_BULK = 1 << 9,      /* answered with very much, deeply nested */
+  ROUTE_WAITS = 1 << 10     /* WAIT, WAITAOF: counts what its own connection wrote before it */
 };
 
 #define ROUTE_BLOCK_FOREVER INT64_MAX
@@ -77,8 +78,8 @@ struct route {
   uint8_t wish;        /* enum route_wish */
   uint8_t place;       /* enum route_place */
   uint8_t reason;      /* enum route_reason */
-  uint32_t commands;   /* of an explicit batch, or 0 */
   int32_t effect_arg;
+  uint32_t batch;      /* a group of so many commands: flags are theirs, joined; 0 = one command */
   int64_t block_ms;    /* ROUTE_BLOCKING: the server's own limit; ROUTE_BLOCK_FOREVER for 0 */
   const char *command; /* canonical name, static, "CLIENT REPLY"; "?" when unknown */
   const char *hint;    /* ROUTE_SESSION and ROUTE_FORBIDDEN: the way out; static */

@@ -18,7 +18,8 @@ static int is_large(const struct route *route, size_t size, const struct config 
 
 static int is_large_batch(const struct route *route, size_t size, const struct config *config)
 {
-  return route->commands > (uint64_t)config->hybrid_batch_commands ||
+  return (route->flags & (ROUTE_BULK | ROUTE_WAITS)) ||
+         route->batch > (uint64_t)config->hybrid_batch_commands ||
          size > (uint64_t)config->hybrid_batch_size;
 }
 
@@ -33,7 +34,7 @@ static enum route_reason reason_of(const struct route *route, size_t size,
     return REASON_BLOCKS;
   if (route->flags & ROUTE_PARKS)
     return REASON_PARKS;
-  if (route->commands)
+  if (route->batch)
     return is_large_batch(route, size, config) ? REASON_BATCH : REASON_ORDINARY;
   if (is_large(route, size, config))
     return REASON_LARGE;
@@ -114,7 +115,7 @@ static void add_reason(struct text *text, const struct route *route, size_t size
     add_size(text, route, size, config);
     break;
   case REASON_BATCH:
-    text_add(text, "has %u commands and %zu bytes", route->commands, size);
+    text_add(text, "has %u commands and %zu bytes", route->batch, size);
     break;
   case REASON_CONTROL:
     text_add(text, "ends what others wait for");

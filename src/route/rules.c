@@ -16,7 +16,8 @@
 #define CLIENT_OPTION(name)                                                                        \
   "CLIENT " name " changes one connection only, and calls share them: " ACQUIRE
 #define WAIT_HINT(name)                                                                            \
-  name " counts only what its own connection wrote: write and wait on one from pmx_acquire()"
+  name " counts only what its own connection wrote: make it the last command of a batch, see "     \
+       "pmx_batch_new(), or write and wait on a connection from pmx_acquire()"
 
 /* Rows in short. */
 #define PLAIN(name)                                                                                \
@@ -252,8 +253,8 @@ static const struct rule rules[] = {
   {"TS.READ", 0, 0, 0, 0, block_read_series, NULL}, /* a module's wait: not one for UNBLOCK */
   FORBIDDEN("UNSUBSCRIBE", MESSAGES("UNSUBSCRIBE")),
   OWNED("UNWATCH", SESSION_UNWATCH),
-  {"WAIT", ROUTE_SESSION, 0, 0, 0, block_wait, WAIT_HINT("WAIT")},
-  {"WAITAOF", ROUTE_SESSION, 0, 0, 0, block_wait_aof, WAIT_HINT("WAITAOF")},
+  {"WAIT", ROUTE_SESSION | ROUTE_WAITS, 0, 0, 0, block_wait, WAIT_HINT("WAIT")},
+  {"WAITAOF", ROUTE_SESSION | ROUTE_WAITS, 0, 0, 0, block_wait_aof, WAIT_HINT("WAITAOF")},
   OWNED("WATCH", SESSION_WATCH),
   PLAIN("XGROUP"),
   READS("XGROUP HELP"),

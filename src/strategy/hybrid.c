@@ -13,11 +13,11 @@
 #include "strategy/strategy.h"
 #include "strategy/watchers.h"
 
-enum { POOL, MUX, PARTS };
+enum { POOL, MUX, HALVES };
 
 struct hybrid;
 
-struct part {
+struct half {
   struct hybrid *hybrid;
   struct strategy *strategy;
   struct request drain;
@@ -26,7 +26,7 @@ struct part {
 struct hybrid {
   struct strategy base;
   struct link_env *env;
-  struct part parts[PARTS];
+  struct half parts[HALVES];
   struct strategy *control; /* the node's */
   _Atomic int draining;
   _Atomic int open; /* parts that have not drained */
@@ -70,7 +70,7 @@ static void check_drained(struct hybrid *h)
 /* Thread: any, perhaps with the lock of its part's watchers held. */
 static void part_drained(struct request *req)
 {
-  struct hybrid *h = container_of(req, struct part, drain)->hybrid;
+  struct hybrid *h = container_of(req, struct half, drain)->hybrid;
 
   atomic_fetch_sub(&h->open, 1);
   check_drained(h);
@@ -81,9 +81,9 @@ static void hybrid_drain(struct strategy *s, int64_t deadline)
   struct hybrid *h = hybrid_of(s);
   int again = atomic_exchange(&h->draining, 1);
 
-  for (int i = 0; i < PARTS; i++)
+  for (int i = 0; i < HALVES; i++)
     h->parts[i].strategy->ops->drain(h->parts[i].strategy, deadline);
-  for (int i = 0; i < PARTS && !again; i++) {
+  for (int i = 0; i < HALVES && !again; i++) {
     request_init(&h->parts[i].drain, REQUEST_DRAIN);
     h->parts[i].drain.completed = part_drained;
     h->parts[i].strategy->ops->submit(h->parts[i].strategy, &h->parts[i].drain);
@@ -94,7 +94,7 @@ static int hybrid_aborted(struct strategy *s)
 {
   int aborted = 0;
 
-  for (int i = 0; i < PARTS; i++) {
+  for (int i = 0; i < HALVES; i++) {
     struct strategy *part = hybrid_of(s)->parts[i].strategy;
 
     aborted |= part->ops->aborted(part);
@@ -140,7 +140,7 @@ static enum release_result hybrid_release(struct strategy *s, struct link *link,
 
 static void hybrid_configure(struct strategy *s, const struct config *config)
 {
-  for (int i = 0; i < PARTS; i++) {
+  for (int i = 0; i < HALVES; i++) {
     struct strategy *part = hybrid_of(s)->parts[i].strategy;
 
     part->ops->configure(part, config);
@@ -162,7 +162,7 @@ static void hybrid_stats(struct strategy *s, pmx_stats *ret)
   struct hybrid *h = hybrid_of(s);
   pmx_stats sum = PMX_STATS_INIT, part;
 
-  for (int i = 0; i < PARTS; i++) {
+  for (int i = 0; i < HALVES; i++) {
     part = (pmx_stats)PMX_STATS_INIT;
     h->parts[i].strategy->ops->stats(h->parts[i].strategy, &part);
     add(&sum, &part);
@@ -174,7 +174,7 @@ static void hybrid_close(struct strategy *s)
 {
   struct hybrid *h = hybrid_of(s);
 
-  for (int i = 0; i < PARTS; i++) {
+  for (int i = 0; i < HALVES; i++) {
     if (h->parts[i].strategy)
       h->parts[i].strategy->ops->close(h->parts[i].strategy);
   }
@@ -194,9 +194,9 @@ static int hybrid_open(struct link_env *env, const struct config *config, struct
   h->base.ops = &hybrid_ops;
   h->env = env;
   h->control = control;
-  atomic_init(&h->open, PARTS);
+  atomic_init(&h->open, HALVES);
   watchers_init(&h->watchers);
-  for (int i = 0; i < PARTS && !err; i++) {
+  for (int i = 0; i < HALVES && !err; i++) {
     h->parts[i].hybrid = h;
     err = ops[i]->open(env, config, control, &h->parts[i].strategy);
   }

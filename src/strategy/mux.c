@@ -22,6 +22,11 @@ static struct mux_lane *lane_of(struct lane *lane)
 static pmx_reply *mux_refuse(const struct route *route, int leased)
 {
   (void)leased; /* there are no leases */
+  if (route->flags & ROUTE_WAITS)
+    return reply_failure(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
+                         "%s counts what its own connection wrote, and with strategy=mux all callers "
+                         "share it: open a client with strategy=pool for a batch that ends with it",
+                         route->command);
   if (route->flags & ROUTE_SESSION)
     return reply_failure(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
                          "%s concerns one connection, and with strategy=mux all callers share it: "

@@ -250,6 +250,12 @@ void check_int(pmx_reply *reply, int64_t expected)
   pmx_reply_free(reply);
 }
 
+void check_says(const pmx_reply *reply, const char *part)
+{
+  ck_assert_msg(strstr(pmx_reply_error(reply), part) != NULL, "\"%s\" does not say \"%s\"",
+                pmx_reply_error(reply), part);
+}
+
 void check_outcome(pmx_reply *reply, pmx_status status, pmx_cause cause, const char *file, int line)
 {
   ck_assert_msg(pmx_reply_status(reply) == status && pmx_reply_cause(reply) == cause,

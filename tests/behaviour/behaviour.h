@@ -97,6 +97,7 @@ void check_int(pmx_reply *, int64_t expected);  /* frees it */
 #define check_fails(reply, status, cause)                                                          \
   check_outcome((reply), (status), (cause), __FILE__, __LINE__)
 void check_outcome(pmx_reply *, pmx_status, pmx_cause, const char *file, int line);
+void check_says(const pmx_reply *, const char *part); /* of the text of its error */
 void get_value(pmx_client *, const char *key); /* GET key, check_value */
 void get_value_alone(pmx_client *, const char *key); /* the same with flags_alone() */
 /* Now is at most `limit` of pmx_now_ms() and the margin of a hang; prints by how much it is over.

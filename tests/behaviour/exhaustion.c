@@ -28,12 +28,6 @@ static void get_in_background(void *client)
   get_value_alone(client, "k");
 }
 
-static void check_says(const pmx_reply *reply, const char *words)
-{
-  ck_assert_msg(strstr(pmx_reply_error(reply), words) != NULL, "\"%s\" is not in \"%s\"", words,
-                pmx_reply_error(reply));
-}
-
 START_TEST(waiters_over_the_limit_are_refused_at_once_and_the_others_are_served)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);

@@ -14,12 +14,6 @@
 
 enum { MOST = 4, CALLERS = 12 };
 
-static void check_says(const pmx_reply *reply, const char *words)
-{
-  ck_assert_msg(strstr(pmx_reply_error(reply), words) != NULL, "\"%s\" is not in \"%s\"", words,
-                pmx_reply_error(reply));
-}
-
 START_TEST(callers_over_max_inflight_wait_and_are_sent_when_there_is_room)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);

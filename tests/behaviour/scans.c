@@ -332,7 +332,7 @@ static void check_bad(pmx_scan *scan, const char *name, const char *value, const
   ck_assert_ptr_nonnull(scan);
   for (int i = 0; i < 2; i++) {
     ck_assert_ptr_null(pmx_scan_next(scan, NULL, &err));
-    check_says(err, PMX_INVALID, PMX_CAUSE_NONE, name, value, valid, (char *)NULL);
+    check_fails_saying(err, PMX_INVALID, PMX_CAUSE_NONE, name, value, valid, (char *)NULL);
   }
   pmx_scan_free(scan);
 }
@@ -355,7 +355,7 @@ START_TEST(bad_arguments_are_named)
   ck_assert_uint_eq(stats_of(client).invalid - before, 12);
   check_bad(scan_of(NULL, NULL, NULL, NULL, 0), "client", "NULL", "");
   ck_assert_ptr_null(pmx_scan_next(scan, &call, &err));
-  check_says(err, PMX_INVALID, PMX_CAUSE_NONE, "flags", (char *)NULL);
+  check_fails_saying(err, PMX_INVALID, PMX_CAUSE_NONE, "flags", (char *)NULL);
   ck_assert_ptr_null(next_of(scan)); /* the scan itself is good */
   ck_assert_ptr_null(pmx_scan_next(NULL, NULL, &err));
   check_fails(err, PMX_NOMEM, PMX_CAUSE_NONE);

@@ -120,7 +120,7 @@ static void be_told_nonsense(const struct nonsense *n, const struct way *way)
   stage_open(&s, way, n->answer);
   scan = scan_of(s.client, n->command, key, NULL, 0);
   ck_assert_ptr_null(pmx_scan_next(scan, NULL, &err));
-  check_says(err, PMX_UNKNOWN, PMX_CAUSE_PROTOCOL, n->command, n->wrong, (char *)NULL);
+  check_fails_saying(err, PMX_UNKNOWN, PMX_CAUSE_PROTOCOL, n->command, n->wrong, (char *)NULL);
   ck_assert_ptr_nonnull(next_of(scan));
   ck_assert_str_eq(cursor_sent(&s, 0, key ? 2 : 1), "0");
   ck_assert_uint_eq(fake_seen(s.fake, n->command), 2);
@@ -204,7 +204,7 @@ START_TEST(an_error_leaves_the_scan_at_its_cursor)
   scan = scan_of(s.client, NULL, NULL, NULL, 0);
   ck_assert_str_eq(pmx_reply_str(next_of(scan), NULL), "x");
   ck_assert_ptr_null(pmx_scan_next(scan, NULL, &err));
-  check_says(err, PMX_SERVER_ERROR, PMX_CAUSE_NONE, "not now", (char *)NULL);
+  check_fails_saying(err, PMX_SERVER_ERROR, PMX_CAUSE_NONE, "not now", (char *)NULL);
   ck_assert_str_eq(pmx_reply_str(next_of(scan), NULL), "a");
   ck_assert_str_eq(cursor_sent(&s, 0, 1), "middle");
   pmx_scan_free(scan);

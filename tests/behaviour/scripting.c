@@ -49,7 +49,7 @@ int64_t server_calls(struct server *server, const char *command)
   return calls;
 }
 
-void check_says(pmx_reply *reply, pmx_status status, pmx_cause cause, ...)
+void check_fails_saying(pmx_reply *reply, pmx_status status, pmx_cause cause, ...)
 {
   const char *text = pmx_reply_error(reply), *word;
   va_list words;

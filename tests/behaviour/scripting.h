@@ -16,7 +16,7 @@ pmx_reply *run_script(pmx_client *, const pmx_call *, pmx_script *, int nkeys, .
 int64_t server_calls(struct server *, const char *command);
 /* The failure's status and cause are these, and its text says all of the words, which end with
  * NULL. Frees it. */
-void check_says(pmx_reply *, pmx_status, pmx_cause, ...) __attribute__((sentinel));
+void check_fails_saying(pmx_reply *, pmx_status, pmx_cause, ...) __attribute__((sentinel));
 /* A scan of a key with C strings, or NULL, as they are. */
 pmx_scan *scan_of(pmx_client *, const char *command, const char *key, const char *match, int count);
 /* The next element, or NULL at the end; a failure fails the test. */

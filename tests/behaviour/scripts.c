@@ -238,25 +238,25 @@ START_TEST(bad_arguments_are_named)
   pmx_call call = call_flags(1 << 20, 100);
   uint64_t before = stats_of(client).invalid;
 
-  check_says(pmx_script_run(client, NULL, script, -1, 2, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "nkeys", "-1", "0 to 2", (char *)NULL);
-  check_says(pmx_script_run(client, NULL, script, 3, 2, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "nkeys", "3", "0 to 2", (char *)NULL);
-  check_says(pmx_script_run(client, NULL, script, 0, -2, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "argc", "-2", "0 or more", (char *)NULL);
-  check_says(pmx_script_run(client, NULL, script, 1, 1, NULL, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "argv", "NULL", "0", (char *)NULL);
-  check_says(pmx_script_run(client, NULL, script, 1, 3, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "argument 2", "NULL", (char *)NULL);
-  check_says(pmx_script_run(client, NULL, none, 1, 2, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "lua", "NULL", (char *)NULL);
-  check_says(pmx_script_run(client, &call, script, 1, 2, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "flags", (char *)NULL);
-  check_says(pmx_script_run(client, NULL, big, 0, 0, NULL, NULL), PMX_INVALID, PMX_CAUSE_TOO_LARGE,
-             "request.max_size", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, script, -1, 2, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "nkeys", "-1", "0 to 2", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, script, 3, 2, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "nkeys", "3", "0 to 2", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, script, 0, -2, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "argc", "-2", "0 or more", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, script, 1, 1, NULL, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "argv", "NULL", "0", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, script, 1, 3, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "argument 2", "NULL", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, none, 1, 2, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "lua", "NULL", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, &call, script, 1, 2, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "flags", (char *)NULL);
+  check_fails_saying(pmx_script_run(client, NULL, big, 0, 0, NULL, NULL), PMX_INVALID,
+                     PMX_CAUSE_TOO_LARGE, "request.max_size", (char *)NULL);
   ck_assert_uint_eq(stats_of(client).invalid - before, 8);
-  check_says(pmx_script_run(NULL, NULL, script, 1, 2, argv, len), PMX_INVALID, PMX_CAUSE_NONE,
-             "client", "NULL", (char *)NULL);
+  check_fails_saying(pmx_script_run(NULL, NULL, script, 1, 2, argv, len), PMX_INVALID,
+                     PMX_CAUSE_NONE, "client", "NULL", (char *)NULL);
   check_fails(pmx_script_run(client, NULL, NULL, 1, 2, argv, len), PMX_NOMEM, PMX_CAUSE_NONE);
   check_int(pmx_script_run(client, NULL, script, 1, 2, argv, len), 1);
   pmx_script_free(script);

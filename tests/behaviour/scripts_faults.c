@@ -150,7 +150,8 @@ START_TEST(only_the_words_of_servers_are_taken_for_theirs)
     if (words[i].servers)
       check_int(run_once(&s, NULL), 1);
     else
-      check_says(run_once(&s, NULL), PMX_SERVER_ERROR, PMX_CAUSE_NONE, words[i].says, (char *)NULL);
+      check_fails_saying(run_once(&s, NULL), PMX_SERVER_ERROR, PMX_CAUSE_NONE, words[i].says,
+                         (char *)NULL);
     ck_assert_uint_eq(fake_seen(s.server.fake, "EVAL"), words[i].servers);
     stage_close(&s);
   }

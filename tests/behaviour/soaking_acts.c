@@ -111,7 +111,7 @@ static void act_explain(struct caller *w, struct opened *at, struct order *o)
 static void act_names(struct caller *w, struct opened *at, struct order *o)
 {
   pmx_status status = (pmx_status)below(w, PMX_NOMEM + 1);
-  pmx_cause cause = (pmx_cause)below(w, PMX_CAUSE_NOMEM + 1);
+  pmx_cause cause = (pmx_cause)below(w, PMX_CAUSE_ABORTED + 1);
 
   (void)at;
   (void)o;
@@ -171,10 +171,12 @@ static const struct {
   act *fn;
   unsigned weight;
 } acts[] = {
-    {act_call, 400},     {act_async, 250},  {act_submit, 150}, {act_future, 150}, {act_any, 60},
-    {act_dispatch, 150}, {act_lease, 120},  {act_open, 4},     {act_close, 3},    {act_cancel, 15},
-    {act_set, 20},       {act_stats, 20},   {act_names, 3},    {act_options, 3},  {act_reply, 40},
-    {act_forget, 20},    {act_explain, 20}, {act_script, 60},  {act_scan, 60},
+    {act_call, 400},       {act_async, 250},    {act_submit, 150}, {act_future, 150},
+    {act_any, 60},         {act_dispatch, 150}, {act_lease, 120},  {act_open, 4},
+    {act_close, 3},        {act_cancel, 15},    {act_set, 20},     {act_stats, 20},
+    {act_names, 3},        {act_options, 3},    {act_reply, 40},   {act_forget, 20},
+    {act_explain, 20},     {act_script, 60},    {act_scan, 60},    {act_batch, 60},
+    {act_transaction, 20},
 };
 
 static act *any_act(struct caller *w)

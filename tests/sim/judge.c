@@ -108,6 +108,8 @@ void attempt_check_cause(const struct attempt *a, const pmx_reply *reply)
   case PMX_CAUSE_UNSUPPORTED:
   case PMX_CAUSE_FORKED:
   case PMX_CAUSE_TOO_LARGE:
+  case PMX_CAUSE_CONFLICT:
+  case PMX_CAUSE_ABORTED:
     must(0, a, reply, "which cannot be");
     break;
   }
