@@ -113,6 +113,20 @@ START_TEST(after_so_many_tries_it_gives_up_and_says_how_many)
 }
 END_TEST
 
+START_TEST(conflicts_are_tried_again_without_retries_as_well)
+{
+  struct plan p = {
+      .client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "retry.max", "0", NULL),
+      .meddle = 2};
+  pmx_reply *array = transact(&p, 3);
+
+  check_array(array, 1);
+  pmx_reply_free(array);
+  ck_assert_int_eq(p.runs, 3);
+  close_client(p.client);
+}
+END_TEST
+
 enum { COUNTERS = 2, WRITERS = 50, ROUNDS = 100 };
 
 struct crowd {
@@ -215,12 +229,12 @@ static void oversleep(struct plan *p, pmx_lease *lease, pmx_batch *batch)
   if (p->arg)
     pmx_cancel_fire(p->arg);
   else
-    sleep_ms(60);
+    sleep_ms(250);
 }
 
 START_TEST(deadline_and_token_end_it_before_exec_is_sent)
 {
-  struct plan p = {.client = open_way(_i), .inside = oversleep, .call = call_in(50)};
+  struct plan p = {.client = open_way(_i), .inside = oversleep, .call = call_in(200)};
   pmx_lease *leases[64];
   int n = 0;
 
@@ -366,6 +380,7 @@ int main(void)
   tcase_add_checked_fixture(tc, begin, end);
   add_for_ways_with(LEASES, tc, transaction_is_run_again_until_nobody_was_faster);
   add_for_ways_with(LEASES, tc, after_so_many_tries_it_gives_up_and_says_how_many);
+  add_for_ways_with(LEASES, tc, conflicts_are_tried_again_without_retries_as_well);
   add_for_ways_with(LEASES, tc, no_update_is_lost_while_fifty_threads_write);
   add_for_ways_with(LEASES, tc, function_that_gives_up_leaves_nothing_behind);
   add_for_ways_with(LEASES, tc, bad_command_in_its_batch_ends_it);
