@@ -86,6 +86,7 @@ void pool_cancel(struct strategy *s, struct request *req, pmx_cause cause)
 {
   struct pool *p = container_of(s, struct pool, base);
   enum request_state state;
+  struct slot *slot;
   int64_t now;
 
   lock_acquire(&p->lock);
@@ -100,6 +101,8 @@ void pool_cancel(struct strategy *s, struct request *req, pmx_cause cause)
   if (state == REQUEST_QUEUED || state >= REQUEST_ENDING)
     return;
   /* Its issuer is here, so nobody else can drive its link. */
-  if (state != REQUEST_SENT || !unblock_begin(slot_of(atomic_load(&req->link)), req, cause, now))
-    cancel_on_link(p, req, cause);
+  slot = slot_of(atomic_load(&req->link));
+  if ((state == REQUEST_SENT || slot->unblock.begun) && unblock_begin(slot, req, cause, now))
+    return;
+  cancel_on_link(p, req, cause);
 }

@@ -54,12 +54,17 @@ static int is_pong(const pmx_reply *reply)
   return pmx_reply_type(reply) == PMX_TYPE_SIMPLE && len == 4 && memcmp(text, "PONG", 4) == 0;
 }
 
+/* Whatever else comes, the order of the replies is lost; a fence that did not leave proves nothing.
+ */
 static void fenced(struct slot *slot, struct request *req)
 {
-  if (is_pong(req->reply))
+  if (is_pong(req->reply)) {
     end_unblocked(slot, req);
-  else if (!step_failed(req))
-    link_break(&slot->link, PMX_CAUSE_LOST, "a paused command was answered twice");
+    return;
+  }
+  if (pmx_reply_status(req->reply) == PMX_NOT_RUN)
+    step_replace_reply(req, PMX_UNKNOWN, pmx_reply_cause(req->reply));
+  link_break(&slot->link, PMX_CAUSE_LOST, "a paused command was answered twice");
 }
 
 /* What its link says of a request that is being cancelled is not why it ends. */
@@ -77,9 +82,23 @@ static int concluded(struct slot *slot, struct request *req)
   }
   if (u->step == STEP_FENCE)
     fenced(slot, req);
-  if (step_failed(req) && (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_CANCELED))
+  /* Behind the fence an answer to the command itself breaks the order, and is nobody's fault. */
+  if (step_failed(req) && (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_CANCELED ||
+                           (u->step == STEP_FENCE && cause == PMX_CAUSE_PROTOCOL)))
     step_replace_reply(req, pmx_reply_status(req->reply), u->cause);
   return 0;
+}
+
+/* More than the answer came, and the connection died of it. */
+static int dies(struct slot *slot, struct request *req)
+{
+  const struct unblock *u = &slot->unblock;
+
+  if (!link_dead(&slot->link))
+    return 0;
+  req->reply = reply_failure_text(u->begun ? PMX_UNKNOWN : PMX_NOT_RUN,
+                                  u->begun ? u->cause : PMX_CAUSE_LOST, slot->link.conn.text);
+  return 1;
 }
 
 int unblock_goes_on(struct slot *slot, struct request *req)
@@ -91,6 +110,8 @@ int unblock_goes_on(struct slot *slot, struct request *req)
     goes_on = step_learnt(slot, req);
   else if (u->begun)
     goes_on = concluded(slot, req);
+  if (goes_on && dies(slot, req))
+    goes_on = 0;
   if (goes_on)
     link_resend(&slot->link, req);
   else

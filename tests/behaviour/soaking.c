@@ -153,7 +153,8 @@ static void on_event(void *ud, const pmx_event *event)
   struct opened *o = ud;
 
   inside_begin(o, "event");
-  if (event->size < sizeof *event || event->type > PMX_EVENT_PUSH)
+  if (event->size < sizeof *event || event->type > PMX_EVENT_ORPHAN ||
+      (event->type == PMX_EVENT_ORPHAN) != (event->reply != NULL))
     soak_wrong(o->s, "an event of type %d", (int)event->type);
   inside_act(o, atomic_fetch_add_explicit(&o->salt, 1, memory_order_relaxed));
   inside_end(o);

@@ -22,6 +22,7 @@ static const struct {
     {"client_info", {"no", NULL, NULL, "yes"}, false},
     {"command_timeout", {"20ms", "100ms", "200ms", "300ms"}, true},
     {"blocking_grace", {"10ms", "100ms", "0", NULL}, true},
+    {"cancel_grace", {"500ms", "20ms", "off", NULL}, true},
     {"retry.max", {"0", "1", "3", NULL}, true},
     {"retry.reads", {"yes", "no", NULL, NULL}, true},
     {"connect_timeout", {"20ms", "100ms", "200ms", "300ms"}, true},

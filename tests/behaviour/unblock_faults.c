@@ -277,6 +277,27 @@ END_TEST
 
 /* ---- other ends ---- */
 
+/* As from a server that had paused it, and went on in the same moment. */
+START_TEST(an_element_right_behind_the_refusal_leaves_it_unknown)
+{
+  static const char both[] = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
+                             "*2\r\n$1\r\nq\r\n$1\r\nx\r\n";
+  struct scene s;
+  pmx_client *client = begin(&s, strategies[_i], "30s");
+  int64_t begun = pmx_now_ms();
+  struct call c;
+
+  start(&c, &s, client, NULL);
+  fire(&c, &s);
+  fake_send(s.blocked, both, sizeof both - 1);
+  fake_reply_int(s.control, 1);
+  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  ck_assert_int_lt(pmx_now_ms() - begun, 10000);
+  get_value(client, "k");
+  end(&s, client);
+}
+END_TEST
+
 START_TEST(a_failover_that_comes_first_costs_the_connection)
 {
   struct scene s;
@@ -343,6 +364,24 @@ START_TEST(without_a_control_connection_the_blocked_one_is_closed_at_once)
   ck_assert_int_lt(pmx_now_ms() - begun, 10000);
   ck_assert_ptr_null(s.control);
   fake_listen(s.fake, true);
+  get_value(client, "k");
+  end(&s, client);
+}
+END_TEST
+
+START_TEST(a_control_connection_that_cannot_be_made_in_time_is_not_waited_for)
+{
+  struct scene s;
+  pmx_client *client = begin(&s, strategies[_i], "60ms");
+  int64_t begun = pmx_now_ms();
+  struct call c;
+
+  start(&c, &s, client, NULL);
+  fake_accept_mode(s.fake, FAKE_ACCEPT_SILENT);
+  pmx_cancel_fire(c.token);
+  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  check_on_time("the grace", begun + 60);
+  fake_accept_mode(s.fake, FAKE_ACCEPT);
   get_value(client, "k");
   end(&s, client);
 }
@@ -475,10 +514,13 @@ int main(void)
   add_for_strategies_with(LEASES, tc, an_unblock_that_hit_nobody_known_costs_the_connection);
   add_for_strategies_with(LEASES, tc, an_unblock_that_is_not_answered_is_given_up_after_the_grace);
   add_for_strategies_with(LEASES, tc, an_answer_that_nothing_waited_is_no_end);
+  add_for_strategies_with(LEASES, tc, an_element_right_behind_the_refusal_leaves_it_unknown);
   add_for_strategies_with(LEASES, tc, a_failover_that_comes_first_costs_the_connection);
   add_for_strategies_with(LEASES, tc, another_server_process_is_never_sent_an_unblock);
   add_for_strategies_with(LEASES, tc,
                           without_a_control_connection_the_blocked_one_is_closed_at_once);
+  add_for_strategies_with(LEASES, tc,
+                          a_control_connection_that_cannot_be_made_in_time_is_not_waited_for);
   add_for_strategies_with(LEASES, tc, a_server_that_dies_meanwhile_leaves_it_unknown);
   add_for_strategies_with(LEASES, tc, a_close_cuts_off_what_is_being_ended);
   add_for_strategies_with(LEASES, tc, a_close_waits_for_what_is_being_ended);
