@@ -40,6 +40,7 @@ typedef struct pmx_future pmx_future;   /* one thread at a time */
 typedef struct pmx_script pmx_script;   /* refcounted; any thread, any client */
 typedef struct pmx_scan pmx_scan;       /* one thread at a time */
 typedef struct pmx_batch pmx_batch;     /* one thread at a time */
+typedef struct pmx_sub pmx_sub;         /* any thread */
 
 /* ---- outcome: status = what may be concluded, cause = why ---- */
 typedef enum pmx_status {
@@ -261,6 +262,44 @@ PMX_API pmx_reply *pmx_transaction(pmx_client *, const pmx_call *, int nkeys,
                                    const char *const *keys, const size_t *lens, int max_tries,
                                    pmx_tx_fn fn, void *ud) PMX_MUST_USE;
 
+/* ---- publish/subscribe: on a connection of its own, one for all of a client's ----
+ * It is connected again as long as anything is subscribed to, and everything is restored. A GAP says
+ * that messages may be missing in its place: once for each lost connection, when all is restored,
+ * and where the queue of a slow consumer was full (sub.max_messages, sub.max_queued). */
+typedef enum pmx_sub_kind {
+  PMX_SUB_CHANNEL = 0,
+  PMX_SUB_PATTERN = 1,
+  PMX_SUB_SHARD = 2
+} pmx_sub_kind;
+typedef enum pmx_message_type {
+  PMX_MESSAGE_DATA = 0,
+  PMX_MESSAGE_GAP = 1 /* the members below are not set */
+} pmx_message_type;
+typedef struct pmx_message {
+  size_t size;
+  pmx_message_type type;
+  pmx_sub_kind kind;                   /* of the subscription it came by */
+  const char *channel, *pattern, *data; /* NUL-terminated as well; pattern NULL unless kind is */
+  size_t channel_len, pattern_len, data_len;
+} pmx_message;
+#define PMX_MESSAGE_INIT \
+  { sizeof(pmx_message), PMX_MESSAGE_DATA, PMX_SUB_CHANNEL, NULL, NULL, NULL, 0, 0, 0 }
+typedef void (*pmx_message_fn)(void *ud, const pmx_message *); /* valid during the callback */
+/* A consumer, which keeps its client open. fn NULL: pmx_sub_next. NULL: out of memory. */
+PMX_API pmx_sub *pmx_sub_new(pmx_client *, pmx_message_fn fn, void *ud);
+/* OK: the server has confirmed it, for this consumer. Else: what was subscribed before still is. */
+PMX_API pmx_reply *pmx_sub_add(pmx_sub *, const pmx_call *, pmx_sub_kind, const char *name,
+                               size_t len) PMX_MUST_USE;
+/* UNKNOWN: removed, but the server has not confirmed it. What was queued before still comes. */
+PMX_API pmx_reply *pmx_sub_remove(pmx_sub *, const pmx_call *, pmx_sub_kind, const char *name,
+                                  size_t len) PMX_MUST_USE;
+/* The next message, a PMX_TYPE_PUSH; <= 0: only looks. NOT_RUN: none came. */
+PMX_API pmx_reply *pmx_sub_next(pmx_sub *, const pmx_call *) PMX_MUST_USE;
+PMX_API int pmx_message_get(const pmx_reply *, pmx_message *); /* 1: what pmx_sub_next returned is
+                                                                  one, described; valid as long */
+/* No callback runs after it returned, but the one it was called in. NULL is ignored. */
+PMX_API void pmx_sub_free(pmx_sub *);
+
 /* ---- replies ---- */
 typedef enum pmx_type {
   PMX_TYPE_FAILURE = 0, /* made by this library: see status and cause */
@@ -321,11 +360,14 @@ typedef struct pmx_stats {
   /* blocked commands given up: CLIENT UNBLOCK asked for, answered all the same, what they took has
    * reached nobody; connections that carry the former, which are in no other number */
   uint64_t unblocks, late_wins, orphans, control_opened, control_live;
+  /* publish/subscribe, whose connection is counted nowhere else. subscriptions: confirmed, now;
+   * messages and messages_dropped: for each consumer; resubscribes: restored */
+  uint64_t subscriptions, messages, messages_dropped, gaps, resubscribes;
 } pmx_stats;
 #define PMX_STATS_INIT \
   { sizeof(pmx_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 PMX_API void pmx_stats_get(const pmx_client *, pmx_stats *); /* one picture of the pool */
 
 #ifdef __cplusplus

@@ -248,6 +248,7 @@ static int wait_drained(struct runtime *rt, int64_t deadline)
   struct node *node = &rt->node;
   int drained = wait_empty(rt, node->strategy, deadline);
 
+  runtime_wait_unsubscribed(rt, time_after(deadline, NS_PER_S));
   node->control->ops->drain(node->control, 0);
   drained &= wait_empty(rt, node->control, clock_ns());
   return drained && !node->strategy->ops->aborted(node->strategy);
@@ -338,6 +339,7 @@ static pmx_status change_live(pmx_client *c, struct runtime *rt, const char *nam
     set_live(c, &changed);
     rt->node.strategy->ops->configure(rt->node.strategy, &changed);
     control_configure(rt->node.control, &changed);
+    subscriber_configure(rt->node.subscriber, &changed);
   }
   lock_release(&rt->lock);
   return status;
@@ -394,6 +396,7 @@ void pmx_stats_get(const pmx_client *c, pmx_stats *ret)
     all.bad_returns += get(&rt->bad_returns);
     all.pushes = get(&rt->node.env.pushes);
     control_stats(rt->node.control, &all);
+    subscriber_stats(rt->node.subscriber, &all);
   }
   if (c)
     add_calls(&c->counters, &all);

@@ -17,11 +17,13 @@
 #include "link/link.h"
 #include "route/learn.h"
 #include "strategy/strategy.h"
+#include "strategy/subscriber.h"
 
 struct node {
   struct link_env env;
   struct strategy *control; /* its control connection, see strategy/control.h */
   struct strategy *strategy;
+  struct subscriber *subscriber;
   char name[280];
 };
 
@@ -79,6 +81,7 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
 void runtime_close(struct runtime *);
 struct node *runtime_node(struct runtime *, const struct request *); /* where a request goes */
 void runtime_drain(struct runtime *, int64_t deadline);
+void runtime_wait_unsubscribed(struct runtime *, int64_t deadline); /* after it */
 
 /* client.c */
 struct runtime *client_runtime(pmx_client *, pmx_reply **ret_error); /* this process' own */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
+#include "link/wait.h"
 #include "strategy/control.h"
 
 static void name_node(struct node *node, const struct config *config)
@@ -51,12 +52,15 @@ static int open_node(struct runtime *rt)
   env->endpoint.family = family_of(&rt->fixed);
   ops = strategy_ops_of((pmx_strategy)rt->fixed.strategy);
   err = control_open(env, &rt->live, &node->control);
+  if (!err)
+    err = subscriber_open(env, &rt->live, &node->subscriber);
   return err ? err : ops->open(env, &rt->live, node->control, &node->strategy);
 }
 
 /* Accepts one that is half open: what is NULL was not opened. */
 static void destroy(struct runtime *rt)
 {
+  subscriber_close(rt->node.subscriber);
   if (rt->node.strategy)
     rt->node.strategy->ops->close(rt->node.strategy);
   if (rt->node.control)
@@ -207,8 +211,28 @@ static void watch_drain(struct runtime *rt)
 /* No try is taken any more. */
 void runtime_drain(struct runtime *rt, int64_t deadline)
 {
+  subscriber_drain(rt->node.subscriber);
   rt->node.strategy->ops->drain(rt->node.strategy, deadline);
   watch_drain(rt);
   reactor_post(&rt->reactor, &rt->end_paused);
   reactor_wake(&rt->reactor);
+}
+
+/* Its connection is closed at once, but by the reactor. */
+void runtime_wait_unsubscribed(struct runtime *rt, int64_t deadline)
+{
+  struct subscriber *s = rt->node.subscriber;
+  struct parker *parker = parker_get(&rt->parkers);
+  struct request req;
+
+  if (!parker)
+    return;
+  request_init(&req, REQUEST_DRAIN);
+  req.deadline = deadline;
+  atomic_store(&req.parker, parker);
+  if (subscriber_wait_closed(s, &req)) {
+    while (wait_until(&req, &rt->node.env, NULL) != WAIT_ENDED)
+      subscriber_give_up_wait(s, &req);
+  }
+  parker_put(&rt->parkers, parker);
 }

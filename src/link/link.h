@@ -13,9 +13,10 @@
  * have handed the link to another thread. A link lives as long as its client and carries many
  * connections, one after the other.
  *
- * Lock order of the whole library: a runtime's (its live options) → a strategy's or a lane's → the
- * reactor's (jobs) and the parker slab's → the notices'; the resolver's → the reactor's. A cancel
- * token's and the lease slab's are taken alone; under a token's, waiters are only woken. */
+ * Lock order of the whole library: a runtime's (its live options) → a strategy's, a lane's or a
+ * subscriber's → the reactor's (jobs) and the parker slab's → the notices'; the resolver's → the
+ * reactor's. A cancel token's and the lease slab's are taken alone; under a token's, waiters are
+ * only woken. */
 #ifndef PMX_LINK_LINK_H
 #define PMX_LINK_LINK_H
 #include <stdatomic.h>

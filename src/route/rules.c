@@ -12,6 +12,9 @@
 #define OUTSIDE "use a connection made without this library for it"
 #define OWN(name) name " needs a connection of its own: " ACQUIRE
 #define MESSAGES(name) name " fills its connection with messages that answer no command: " OUTSIDE
+#define SUBSCRIBES(name, instead)                                                                  \
+  name " concerns messages, which answer no command and have a connection of their own: use "      \
+       instead "()"
 #define REPLICATION(name) name " turns its connection into a replication stream: " OUTSIDE
 #define CLIENT_OPTION(name)                                                                        \
   "CLIENT " name " changes one connection only, and calls share them: " ACQUIRE
@@ -208,7 +211,7 @@ static const struct rule rules[] = {
   PLAIN("OBJECT"),
   READS("OBJECT HELP"),
   READS("PING"),
-  FORBIDDEN("PSUBSCRIBE", MESSAGES("PSUBSCRIBE")),
+  FORBIDDEN("PSUBSCRIBE", SUBSCRIBES("PSUBSCRIBE", "pmx_sub_add")),
   FORBIDDEN("PSYNC", REPLICATION("PSYNC")),
   PLAIN("PUBSUB"),
   READS("PUBSUB CHANNELS"),
@@ -217,7 +220,7 @@ static const struct rule rules[] = {
   READS("PUBSUB NUMSUB"),
   READS("PUBSUB SHARDCHANNELS"),
   READS("PUBSUB SHARDNUMSUB"),
-  FORBIDDEN("PUNSUBSCRIBE", MESSAGES("PUNSUBSCRIBE")),
+  FORBIDDEN("PUNSUBSCRIBE", SUBSCRIBES("PUNSUBSCRIBE", "pmx_sub_remove")),
   SESSION("QUIT", SESSION_QUIT, "QUIT closes a connection that other calls share: pmx_unref() ends "
           "the client, or " ACQUIRE),
   OWNED("READONLY", SESSION_READONLY),
@@ -243,15 +246,15 @@ static const struct rule rules[] = {
   READS("SLOWLOG HELP"),
   READS("SLOWLOG LEN"),
   MAY_READ("SORT", DETAIL_STORE),
-  FORBIDDEN("SSUBSCRIBE", MESSAGES("SSUBSCRIBE")),
-  FORBIDDEN("SUBSCRIBE", MESSAGES("SUBSCRIBE")),
-  FORBIDDEN("SUNSUBSCRIBE", MESSAGES("SUNSUBSCRIBE")),
+  FORBIDDEN("SSUBSCRIBE", SUBSCRIBES("SSUBSCRIBE", "pmx_sub_add")),
+  FORBIDDEN("SUBSCRIBE", SUBSCRIBES("SUBSCRIBE", "pmx_sub_add")),
+  FORBIDDEN("SUNSUBSCRIBE", SUBSCRIBES("SUNSUBSCRIBE", "pmx_sub_remove")),
   FORBIDDEN("SYNC", REPLICATION("SYNC")),
   {"TFCALL", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, NULL, NULL},
   {"TFCALLASYNC", ROUTE_SCRIPT | ROUTE_PARKS, 0, 0, 0, NULL, NULL},
   READS("TIME"),
   {"TS.READ", 0, 0, 0, 0, block_read_series, NULL}, /* a module's wait: not one for UNBLOCK */
-  FORBIDDEN("UNSUBSCRIBE", MESSAGES("UNSUBSCRIBE")),
+  FORBIDDEN("UNSUBSCRIBE", SUBSCRIBES("UNSUBSCRIBE", "pmx_sub_remove")),
   OWNED("UNWATCH", SESSION_UNWATCH),
   {"WAIT", ROUTE_SESSION | ROUTE_WAITS, 0, 0, 0, block_wait, WAIT_HINT("WAIT")},
   {"WAITAOF", ROUTE_SESSION | ROUTE_WAITS, 0, 0, 0, block_wait_aof, WAIT_HINT("WAITAOF")},

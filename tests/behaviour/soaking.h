@@ -33,6 +33,8 @@
   X(pmx_scan_new) X(pmx_scan_next) X(pmx_scan_free) \
   X(pmx_batch_new) X(pmx_batch_add) X(pmx_batch_add_argv) X(pmx_batch_exec) \
   X(pmx_batch_exec_atomic) X(pmx_batch_free) X(pmx_transaction) \
+  X(pmx_sub_new) X(pmx_sub_add) X(pmx_sub_remove) X(pmx_sub_next) X(pmx_message_get) \
+  X(pmx_sub_free) \
   X(pmx_ok) X(pmx_reply_status) X(pmx_reply_cause) X(pmx_reply_error) X(pmx_reply_error_code) \
   X(pmx_reply_safe_to_retry) X(pmx_reply_failed) X(pmx_reply_type) X(pmx_reply_str) \
   X(pmx_reply_int) X(pmx_reply_double) X(pmx_reply_len) X(pmx_reply_at) X(pmx_reply_get) \
