@@ -60,7 +60,7 @@ static void cancel_on_link(struct pool *p, struct request *req, pmx_cause cause)
 
   if (u->begun)
     cause = u->cause;
-  if (req->sent == 0 || u->step == STEP_ID || u->step == STEP_RUN)
+  if ((req->sent == 0 && u->step != STEP_FENCE) || u->step == STEP_ID || u->step == STEP_RUN)
     format = cause == PMX_CAUSE_CANCELED ? "%s was cancelled before it was sent to %s"
                                          : "%s was not sent to %s: no time was left";
   else if (cause == PMX_CAUSE_CANCELED)

@@ -22,7 +22,7 @@ static struct asked *asked_new(int who)
 
   q->next = all_asked;
   all_asked = q;
-  q->a.kind = (enum kind)choose(world_of_seed.mux ? BLPOP : KINDS);
+  q->a.kind = attempt_kind();
   q->a.unattended = 1;
   attempt_name(&q->a);
   attempt_draw(&q->a, who);
@@ -139,6 +139,7 @@ void async_urgent(void)
 
   q->urgent = 1;
   q->a.options = (pmx_call)PMX_CALL_INIT;
+  attempt_draw_place(&q->a);
   q->a.token = NULL;
   begin_callback(q);
 }
@@ -192,7 +193,8 @@ static void forget(struct asked *q, pmx_future *future)
 {
   trace("forgets %s", q->a.key);
   oracle_waits_so(q->a.call, FORGOTTEN);
-  oracle_judge(&(struct verdict){.call = q->a.call, .may_repeat = attempt_may_repeat(&q->a)});
+  oracle_judge(&(struct verdict){
+      .call = q->a.call, .may_repeat = attempt_may_repeat(&q->a), .forgotten = 1});
   pmx_future_free(future);
 }
 

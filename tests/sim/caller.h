@@ -18,7 +18,7 @@ struct token {
 
 struct world {
   pmx_client *client;
-  int mux;              /* else pool */
+  int lanes, pool;      /* mux has lanes, pool a pool, hybrid both */
   int loop;             /* io=loop */
   int refs;             /* to the client, as far as we hold them */
   int callers, running; /* coroutines that make calls, and calls that are to be called back */
@@ -31,6 +31,7 @@ struct world {
   int callback_calls;
   int chatty; /* callbacks begin one call after the other */
   int gentle; /* nothing breaks: no connection may be lost */
+  int told;   /* there is a callback for events */
   int offline_fail, few_waiters, shortage, reclaims, keepalive;
   int narrow;      /* a lane may be full for those who do not wait */
   int may_be_full; /* mux.full=fail, now or before … */
@@ -38,6 +39,8 @@ struct world {
   int big;         /* some values are larger than any buffer */
   uint64_t stalls; /* of the statistics, when all was well again */
   int64_t base_db, wait_timeout, max_size;
+  int64_t bulk;  /* hybrid.bulk_request */
+  int64_t grace; /* cancel_grace */
   struct token tokens[CALLERS_MAX + 1][TOKENS_EACH];
   int token_now[CALLERS_MAX + 1];
   unsigned next_lease;
@@ -52,7 +55,7 @@ void world_drop(void);
 /* draw.c */
 void draw_options(pmx_options *);
 void draw_faults(void);
-/* 1: it must be accepted. After that draw_live_option_set. */
+/* 1: it must be accepted, -1: refused. After that draw_live_option_set. */
 int draw_live_option(const char **name, char *value, size_t size);
 void draw_live_option_set(const char *name, const char *value);
 
@@ -72,10 +75,12 @@ struct token *caller_token(int who); /* the one of now */
 void caller_step(int who);
 /* After healing: succeeds within a second, tried as often as it takes. */
 void caller_must_succeed(void);
+void caller_must_succeed_there(uint64_t place); /* PMX_CALL_DEDICATED, PMX_CALL_SHARED */
 /* When all is well, with others: ends within a second. */
 void caller_burst_step(void);
 /* What the strategy does not carry must be refused. */
 void caller_refused(int who);
+int caller_is_hybrid(void);
 
 /* async.c */
 void async_step(int who); /* some calls that nobody waits for */
@@ -86,10 +91,14 @@ void async_check(void);   /* at the end: each was told once */
 void loop_start(void);
 void loop_stop(void);
 
+/* blockade.c */
+void blockade(void); /* hybrid: the whole pool is blocked, and the lanes do not mind */
+
 /* leasing.c */
 void caller_lease(int who); /* one lease with some calls */
 
 /* judge.c */
 void caller_check_stats(int at_rest);
+void caller_check_orphan(const pmx_reply *); /* what was popped for a future that was freed */
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CONTROL = 1 }; /* a pool has one connection more, to end what waits at the server */
+enum { CONTROLS = 1 }; /* to a pool belongs one connection more, to end what waits at the server */
 
 /* ---- options ---- */
 
@@ -55,9 +55,8 @@ static void draw_pool(pmx_options *o)
 {
   struct world *w = &world_of_seed;
 
-  set(o, "strategy", "pool");
+  w->pool = rest_limits.pooled = 1;
   w->max_size = between(1, 4);
-  streams_allowed = (unsigned)w->max_size + CONTROL;
   w->wait_timeout = SIM_S;
   set_number(o, "pool.max_size", w->max_size, "");
   set_number(o, "pool.min_idle", between(0, 2) % (w->max_size + 1), "");
@@ -72,6 +71,11 @@ static void draw_pool(pmx_options *o)
   w->few_waiters = chance(200);
   if (w->few_waiters)
     set_number(o, "pool.max_waiters", between(0, 2), "");
+  w->grace = 500 * SIM_MS;
+  if (chance(400)) {
+    w->grace = chance(300) ? 0 : between(1, 300) * SIM_MS;
+    set_number(o, "cancel_grace", w->grace / SIM_MS, "ms");
+  }
   if (chance(300))
     set_number(o, "pool.connect_concurrency", between(1, 2), "");
   draw_pool_timers(o);
@@ -111,7 +115,6 @@ static void draw_mux_limits(pmx_options *o)
   l->lanes = chance(400) ? (unsigned)between(2, 3) : 1;
   l->in_flight = chance(300) ? (unsigned)between(1, 4) : 16384;
   l->abandoned = chance(300) ? (unsigned)between(1, 3) : 1024;
-  streams_allowed = l->lanes;
   set_number(o, "mux.lanes", l->lanes, "");
   set_number(o, "mux.max_inflight", l->in_flight, "");
   set_number(o, "mux.max_abandoned", l->abandoned, "");
@@ -126,23 +129,51 @@ static void draw_mux_limits(pmx_options *o)
 
 static void draw_mux(pmx_options *o)
 {
-  set(o, "strategy", "mux");
-  rest_limits.shared = 1;
+  world_of_seed.lanes = rest_limits.shared = 1;
   draw_mux_limits(o);
   draw_mux_timers(o);
+}
+
+static void draw_hybrid(pmx_options *o)
+{
+  world_of_seed.bulk = 64 * 1024;
+  if (!chance(500))
+    return;
+  world_of_seed.bulk = between(1024, 4096);
+  set_number(o, "hybrid.bulk_request", world_of_seed.bulk, "");
+}
+
+/* How many connections there may be. */
+static void allow_streams(void)
+{
+  struct world *w = &world_of_seed;
+
+  rest_limits.pool_size = (unsigned)w->max_size;
+  streams_allowed = rest_limits.pool_size + rest_limits.lanes + (w->pool ? CONTROLS : 0);
+}
+
+static void draw_strategy(pmx_options *o)
+{
+  static const char *const names[] = {
+      [PMX_STRATEGY_HYBRID] = "hybrid", [PMX_STRATEGY_POOL] = "pool", [PMX_STRATEGY_MUX] = "mux"};
+  int drawn = (int)choose(3), strategy = sim_strategy == DRAWN ? drawn : sim_strategy;
+
+  set(o, "strategy", names[strategy]);
+  if (strategy != PMX_STRATEGY_MUX)
+    draw_pool(o);
+  if (strategy != PMX_STRATEGY_POOL)
+    draw_mux(o);
+  if (strategy == PMX_STRATEGY_HYBRID)
+    draw_hybrid(o);
+  allow_streams();
 }
 
 void draw_options(pmx_options *o)
 {
   struct world *w = &world_of_seed;
-  int drawn = chance(500) ? PMX_STRATEGY_MUX : PMX_STRATEGY_POOL;
 
   rest_reset();
-  w->mux = (sim_strategy ? sim_strategy : drawn) == PMX_STRATEGY_MUX;
-  if (w->mux)
-    draw_mux(o);
-  else
-    draw_pool(o);
+  draw_strategy(o);
   set(o, "connect", one_of("lazy", "lazy", "eager"));
   w->loop = chance(200);
   set(o, "io", w->loop ? "loop" : "thread");
@@ -198,7 +229,7 @@ static int draw_live_mux(const char **name, char *value, size_t size)
   }
   *name = fixed[choose(3)];
   snprintf(value, size, "2");
-  return 0;
+  return -1;
 }
 
 /* The largest pool.max_size so far is what counts; a small one may be less than pool.min_idle. */
@@ -207,10 +238,10 @@ int draw_live_option(const char **name, char *value, size_t size)
   struct world *w = &world_of_seed;
   int64_t n = between(1, 4);
 
-  if (w->mux)
+  if (w->lanes && (!w->pool || chance(500)))
     return draw_live_mux(name, value, size);
   w->max_size = n > w->max_size ? n : w->max_size;
-  streams_allowed = (unsigned)w->max_size + CONTROL;
+  allow_streams();
   *name = "pool.max_size";
   snprintf(value, size, "%lld", (long long)n);
   return n > 2;
@@ -270,7 +301,7 @@ void draw_faults(void)
   faults.reset = some_rate(60);
   faults.silent = some_rate(30);
   faults.slow = some_rate(60);
-  faults.paused = 200;
+  faults.paused = some_rate(400);
   faults.slowness = between(SIM_MS, chance(300) ? 3 * SIM_S : 100 * SIM_MS);
   faults.cut = some_rate(60);
   faults.readonly = some_rate(20);

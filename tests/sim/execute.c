@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* execute.c - what commands do on the model server: the answers that the oracle expects, and a
  * watch over what no client may do. Keys are "o:N" for call N outside leases, "oS:N" when its value
- * has S bytes, and "lL:N" on lease L. The value of a key is "v:" and the key, and dots up to its
- * size. So the server knows who must find an untouched session, and whose connection it is. */
+ * has S bytes, and "lL:N" on lease L; "qM:N" and "lLqM:N" for what is about list M. The value of a
+ * key is "v:" and the key, and dots up to its size. So the server knows who must find an untouched
+ * session, and whose connection it is. */
 #include "sim/session.h"
 #include "sim/value.h"
 #include <stdio.h>
@@ -13,13 +14,11 @@
 enum { LEASES_MAX = 4096 };
 
 static int64_t base_db;
-static int is_shared; /* all callers use the same connections: nobody may change one */
 static unsigned lease_conn[LEASES_MAX]; /* 0: not seen yet */
 
-void execute_reset(int64_t db, int shared)
+void execute_reset(int64_t db)
 {
   base_db = db;
-  is_shared = shared;
   memset(lease_conn, 0, sizeof lease_conn);
 }
 
@@ -41,12 +40,12 @@ static char *room_for(struct session *s, size_t len)
   return s->out + s->out_len - len;
 }
 
-static void say(struct session *s, const char *text)
+void say(struct session *s, const char *text)
 {
   memcpy(room_for(s, strlen(text)), text, strlen(text));
 }
 
-static void say_string(struct session *s, const char *text)
+void say_string(struct session *s, const char *text)
 {
   char all[256];
 
@@ -54,7 +53,7 @@ static void say_string(struct session *s, const char *text)
   say(s, all);
 }
 
-static void say_value(struct session *s, const char *key)
+void say_value(struct session *s, const char *key)
 {
   char head[32];
   size_t size = value_size(key);
@@ -80,7 +79,7 @@ static void expect_order(struct session *s, const char *key)
   unsigned call = oracle_call_of(key);
   unsigned long who = oracle_issuer(call);
 
-  if (is_shared && who < ISSUERS_MAX && !oracle_may_be_late(call)) {
+  if (stream_is_lane(s->stream) && who < ISSUERS_MAX && !oracle_may_be_late(call)) {
     if (call < s->last[who])
       fail("server: call %u came after call %u of the same thread on conn %u", call, s->last[who],
            stream_id(s->stream));
@@ -98,7 +97,7 @@ static void touch(struct session *s, const char *key)
     expect_baseline(s, key);
     return;
   }
-  if (sscanf(key, "l%u:", &lease) != 1 || lease == 0 || lease >= LEASES_MAX)
+  if (sscanf(key, "l%u", &lease) != 1 || lease == 0 || lease >= LEASES_MAX)
     fail("server: bad key \"%s\"", key);
   if (lease_conn[lease] == 0) {
     lease_conn[lease] = id;
@@ -123,6 +122,14 @@ static void run_incr(struct session *s, const char *key)
   say(s, text);
 }
 
+static void run_push(struct session *s, const char *key)
+{
+  char text[32];
+
+  snprintf(text, sizeof text, ":%zu\r\n", lists_push(key));
+  say(s, text);
+}
+
 /* What it does and says. `kind` is the first letter of its name. */
 static void run_now(struct session *s, char kind, const char *key)
 {
@@ -131,6 +138,8 @@ static void run_now(struct session *s, char kind, const char *key)
     say_value(s, key);
   else if (kind == 'I')
     run_incr(s, key);
+  else if (kind == 'L')
+    run_push(s, key);
   else if (kind == 'E')
     say_string(s, key);
   else
@@ -155,8 +164,8 @@ static void run_keyed(struct session *s, const char *name, const struct command 
     say(s, "-ERR WATCH inside MULTI is not allowed\r\n");
     return;
   }
-  if (strcmp(name, "SET") == 0 && !value_fits(key, c->argv[2], c->len[2]))
-    fail("server: SET %s to the value \"%.60s\"", key, c->argv[2]);
+  if (c->argc > 2 && !value_fits(key, c->argv[2], c->len[2]))
+    fail("server: %s %s with the value \"%.60s\"", name, key, c->argv[2]);
   if (s->multi)
     enqueue(s, name[0], key);
   else
@@ -189,6 +198,7 @@ static void run_exec(struct session *s)
   }
   session_clear(s);
   s->multi = s->watch = 0;
+  lists_serve();
 }
 
 static void run_discard(struct session *s)
@@ -204,57 +214,43 @@ static void run_discard(struct session *s)
   s->multi = s->watch = 0;
 }
 
-static void run_blpop(struct session *s, const struct command *c)
+static int64_t run_blpop(struct session *s, const struct command *c)
 {
   int64_t wait = (int64_t)(strtod(c->argv[2], NULL) * 1e9);
 
   touch(s, c->argv[1]);
   if (s->multi) {
     enqueue(s, 'B', c->argv[1]);
-    return;
+    return 0;
   }
-  s->blocked = 1;
-  s->pop_nil = chance(500);
-  snprintf(s->pop, sizeof s->pop, "%s", c->argv[1]);
-  s->busy_until = sim_now() + (s->pop_nil ? wait : between(0, wait));
-}
-
-void execute_pop(struct session *s)
-{
-  s->blocked = 0;
-  oracle_executed(s->pop);
-  if (s->pop_nil) {
-    say(s, "*-1\r\n");
-    return;
-  }
-  say(s, "*2\r\n");
-  say_string(s, s->pop);
-  say_value(s, s->pop);
-}
-
-/* As Redis 7.0 does with what CLIENT PAUSE holds up, it may say so and run it all the same. */
-int execute_unblocked(struct session *s)
-{
-  say(s, "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
-  oracle_refused(s->pop);
-  s->blocked = faults.on && chance(faults.paused);
-  s->busy_until = sim_now() + (s->blocked ? between(0, 300 * SIM_MS) : 0);
-  return s->blocked;
+  lists_pop(s, c->argv[1], wait);
+  return 0;
 }
 
 static void run_client(struct session *s, const struct command *c)
 {
   char text[32];
+  int error = c->argc > 3 && strcasecmp(c->argv[3], "ERROR") == 0;
 
-  if (strcasecmp(c->argv[1], "ID") == 0)
-    snprintf(text, sizeof text, ":%u\r\n", stream_id(s->stream));
-  else if (strcasecmp(c->argv[1], "UNBLOCK") == 0)
-    snprintf(text, sizeof text, ":%d\r\n", server_unblock((unsigned)atoi(c->argv[2])));
-  else if (strcasecmp(c->argv[1], "SETINFO") == 0)
-    snprintf(text, sizeof text, "-ERR unknown subcommand\r\n");
-  else
-    snprintf(text, sizeof text, "+OK\r\n");
+  if (strcasecmp(c->argv[1], "ID") == 0) {
+    snprintf(text, sizeof text, ":%u\r\n", s->id);
+  } else if (strcasecmp(c->argv[1], "UNBLOCK") == 0) {
+    snprintf(text, sizeof text, ":%d\r\n",
+             lists_unblock((unsigned)strtoul(c->argv[2], NULL, 10), error));
+  } else {
+    say(s, strcasecmp(c->argv[1], "SETINFO") ? "+OK\r\n" : "-ERR unknown subcommand\r\n");
+    return;
+  }
   say(s, text);
+}
+
+static void run_info(struct session *s)
+{
+  char text[128];
+
+  snprintf(text, sizeof text,
+           "# Server\r\nredis_version:7.2.5\r\nrun_id:%040x\r\ntcp_port:6379\r\n", server_run());
+  say_string(s, text);
 }
 
 static void run_unkeyed(struct session *s, const struct command *c)
@@ -270,7 +266,7 @@ static void run_unkeyed(struct session *s, const struct command *c)
   } else if (command_is(c, "CLIENT")) {
     run_client(s, c);
   } else if (command_is(c, "INFO")) {
-    say_string(s, "# Server\r\nrun_id:0123456789\r\n");
+    run_info(s);
   } else if (command_is(c, "SELECT") && s->multi) {
     enqueue(s, 'D', c->argv[1]);
   } else if (command_is(c, "SELECT")) {
@@ -294,7 +290,7 @@ static void run_unkeyed(struct session *s, const struct command *c)
 
 static int is_keyed(const struct command *c)
 {
-  return c->argc > 1 && strchr("ol", c->argv[1][0]) && strchr(c->argv[1], ':');
+  return c->argc > 1 && strchr("olq", c->argv[1][0]) && strchr(c->argv[1], ':');
 }
 
 /* It does not run; why, is said. */
@@ -314,21 +310,23 @@ static int refuses(struct session *s, const struct command *c)
   return 1;
 }
 
-void execute(struct session *s, const struct command *c)
+int64_t execute(struct session *s, const struct command *c)
 {
-  static const char *const keyed[] = {"GET", "SET", "INCR", "ECHO", "WATCH"};
+  static const char *const keyed[] = {"GET", "SET", "INCR", "ECHO", "LPUSH", "WATCH"};
 
-  if (is_shared && (command_is(c, "WATCH") || command_is(c, "MULTI") || command_is(c, "BLPOP")))
-    fail("server: %s on a shared connection", c->argv[0]);
+  if (stream_is_lane(s->stream) &&
+      (command_is(c, "WATCH") || command_is(c, "MULTI") || command_is(c, "BLPOP")))
+    fail("server: %s on lane conn %u", c->argv[0], stream_id(s->stream));
   if (refuses(s, c))
-    return;
+    return 0;
   for (size_t i = 0; i < sizeof keyed / sizeof keyed[0]; i++)
     if (command_is(c, keyed[i])) {
       run_keyed(s, keyed[i], c);
-      return;
+      lists_serve();
+      return 0;
     }
   if (command_is(c, "BLPOP"))
-    run_blpop(s, c);
-  else
-    run_unkeyed(s, c);
+    return run_blpop(s, c);
+  run_unkeyed(s, c);
+  return 0;
 }

@@ -48,7 +48,7 @@ static void check_broken(const struct attempt *a, const pmx_reply *reply)
 {
   const struct world *w = &world_of_seed;
 
-  if (!w->mux || w->memory || w->closed)
+  if (a->lane == LANE_NONE || w->memory || w->closed)
     return;
   must(!w->gentle, a, reply, "and nothing broke");
   /* A lane keeps what it has not sent for its next connection. */
@@ -63,12 +63,12 @@ static void check_full(const struct attempt *a, const pmx_reply *reply)
   pmx_cause cause = pmx_reply_cause(reply);
 
   if (cause == PMX_CAUSE_POOL_EXHAUSTED)
-    must(!w->mux && sim_now() >= a->started + w->wait_timeout, a, reply, "too early");
+    must(a->lane == LANE_NONE && sim_now() >= a->started + w->wait_timeout, a, reply, "too early");
   else if (cause == PMX_CAUSE_NOMEM)
     must(w->memory || w->shortage, a, reply, "without shortage");
   else if (cause == PMX_CAUSE_QUEUE_FULL)
-    must(w->few_waiters || w->may_be_full || (w->narrow && a->unattended), a, reply,
-         "and there was room");
+    must(a->lane == LANE_NONE ? w->few_waiters : w->may_be_full || (w->narrow && a->unattended), a,
+         reply, "and there was room");
   else
     must(w->offline_fail, a, reply, "with offline=wait");
 }
@@ -133,6 +133,14 @@ static int is_value(const struct attempt *a, const pmx_reply *reply)
   return str && value_fits(a->key, str, len);
 }
 
+static int is_element(const pmx_reply *reply)
+{
+  size_t len = 0;
+  const char *str = pmx_reply_str(reply, &len);
+
+  return str && len > 2 && value_fits(str + 2, str, len);
+}
+
 /* P1. */
 static int is_right(const struct attempt *a, const pmx_reply *reply)
 {
@@ -148,9 +156,11 @@ static int is_right(const struct attempt *a, const pmx_reply *reply)
            (a->options.flags & PMX_CALL_RETRY_SAFE || pmx_reply_int(reply, NULL) == 1);
   case ECHO_KEY:
     return says(reply, a->key);
+  case LPUSH:
+    return pmx_reply_int(reply, &ok) >= 1 && ok;
   case BLPOP:
     return pmx_reply_type(reply) == PMX_TYPE_NIL ||
-           (says(pmx_reply_at(reply, 0), a->key) && is_value(a, pmx_reply_at(reply, 1)));
+           (says(pmx_reply_at(reply, 0), a->key) && is_element(pmx_reply_at(reply, 1)));
   case KINDS:
     break;
   }
@@ -176,6 +186,23 @@ int attempt_may_repeat(const struct attempt *a)
   return a->kind == GET || a->kind == ECHO_KEY || (a->options.flags & PMX_CALL_RETRY_SAFE) != 0;
 }
 
+static unsigned element_of(const pmx_reply *reply)
+{
+  const char *text = pmx_reply_str(pmx_reply_at(reply, 1), NULL);
+
+  return text ? oracle_call_of(text + 2) : 0;
+}
+
+void caller_check_orphan(const pmx_reply *reply)
+{
+  const char *key = pmx_reply_str(pmx_reply_at(reply, 0), NULL);
+
+  if (!key || !is_element(pmx_reply_at(reply, 1)))
+    fail("P1: something is reported that was no element");
+  trace("is told what nobody takes: %s", key);
+  oracle_orphaned(oracle_call_of(key), element_of(reply));
+}
+
 static void judge(const struct attempt *a, const pmx_reply *reply)
 {
   pmx_status status = pmx_reply_status(reply);
@@ -188,6 +215,18 @@ static void judge(const struct attempt *a, const pmx_reply *reply)
     v.unknown = pmx_reply_cause(reply) == PMX_CAUSE_LOST ? LOST : GIVEN_UP;
   v.excluded = v.unsent || pmx_reply_safe_to_retry(reply);
   oracle_judge(&v);
+  if (status == PMX_OK && a->kind == BLPOP)
+    oracle_took(a->call, element_of(reply), v.may_repeat);
+}
+
+/* What waits for an element can be given up without losing one, as long as nothing breaks. A CLIENT
+ * UNBLOCK that comes to the server before what it is for is none, and the grace ends that. */
+static void check_given_up(const struct attempt *a, const pmx_reply *reply)
+{
+  const struct world *w = &world_of_seed;
+
+  if (a->kind == BLPOP && w->grace >= 100 * SIM_MS && sim_frozen() == a->frozen && !lists_missed())
+    must(!w->gentle || w->closed || w->memory || w->reclaims, a, reply, "and nothing broke");
 }
 
 void attempt_check(const struct attempt *a, const pmx_reply *reply, int in_multi)
@@ -203,6 +242,8 @@ void attempt_check(const struct attempt *a, const pmx_reply *reply, int in_multi
          (int)a->kind, (int)pmx_reply_type(reply), pmx_reply_str(reply, NULL));
   if (status == PMX_SERVER_ERROR)
     check_error(a, reply);
+  if (status == PMX_UNKNOWN)
+    check_given_up(a, reply);
   if (status == PMX_NOMEM && !world_of_seed.memory)
     fail("call %u: NOMEM without shortage", a->call);
   if (status == PMX_INVALID)
@@ -213,21 +254,31 @@ void attempt_check(const struct attempt *a, const pmx_reply *reply, int in_multi
 
 /* ---- books ---- */
 
+/* The pool's calls may wait for a connection too. */
+static int is_overfull(const pmx_stats *s)
+{
+  const struct rest_limits *l = &rest_limits;
+  const struct world *w = &world_of_seed;
+
+  return w->always_full && !w->pool &&
+         s->in_flight + s->waiting > (uint64_t)l->lanes * l->in_flight + l->lanes;
+}
+
 static void check_mux_stats(const pmx_stats *s, int at_rest)
 {
   const struct rest_limits *l = &rest_limits;
   uint64_t pings = world_of_seed.keepalive ? l->lanes : 0;
+  uint64_t live = world_of_seed.pool ? s->lanes_live : s->live + s->connecting;
 
-  if (s->live + s->connecting > l->lanes)
-    fail("I1: %llu connections of %u", (unsigned long long)(s->live + s->connecting), l->lanes);
+  if (live > l->lanes)
+    fail("I1: %llu lanes of %u", (unsigned long long)live, l->lanes);
   if (s->in_flight > (uint64_t)l->lanes * l->in_flight)
     fail("P5: %llu in flight, of %u at most", (unsigned long long)s->in_flight,
          l->lanes * l->in_flight);
   if (s->abandoned > s->in_flight)
     fail("%llu abandoned of %llu in flight", (unsigned long long)s->abandoned,
          (unsigned long long)s->in_flight);
-  if (world_of_seed.always_full &&
-      s->in_flight + s->waiting > (uint64_t)l->lanes * l->in_flight + l->lanes)
+  if (is_overfull(s))
     fail("P5: %llu in flight and %llu waiting, of %u at most", (unsigned long long)s->in_flight,
          (unsigned long long)s->waiting, l->lanes * l->in_flight);
   at_rest &= !oracle_has_forgotten();
@@ -242,10 +293,16 @@ static void check_mux_stats(const pmx_stats *s, int at_rest)
 
 static void check_pool_stats(const pmx_stats *s, int at_rest)
 {
-  if (s->live + s->connecting > (uint64_t)world_of_seed.max_size)
-    fail("I1: %llu connections of %lld", (unsigned long long)(s->live + s->connecting),
-         (long long)world_of_seed.max_size);
-  if (at_rest && (s->in_use || s->waiting) && !oracle_has_forgotten())
+  const struct world *w = &world_of_seed;
+  uint64_t max = (uint64_t)w->max_size, live = s->live - s->lanes_live;
+
+  if (live > max || s->in_use > max)
+    fail("I1: %llu pooled connections, %llu in use, of %llu", (unsigned long long)live,
+         (unsigned long long)s->in_use, (unsigned long long)max);
+  if (s->live + s->connecting > max + rest_limits.lanes)
+    fail("I1: %llu connections of %llu and %u", (unsigned long long)(s->live + s->connecting),
+         (unsigned long long)max, rest_limits.lanes);
+  if (at_rest && (s->in_use || (s->waiting && !w->lanes)) && !oracle_has_forgotten())
     fail("at rest %llu are in use and %llu wait", (unsigned long long)s->in_use,
          (unsigned long long)s->waiting);
 }
@@ -262,9 +319,12 @@ void caller_check_stats(int at_rest)
     fail("I12: borrows %llu, returns %llu, discards %llu, in use %llu",
          (unsigned long long)s.borrows, (unsigned long long)s.returns,
          (unsigned long long)s.discards, (unsigned long long)s.in_use);
-  if (world_of_seed.mux)
+  if (s.live < s.lanes_live)
+    fail("I1: %llu lanes among %llu connections", (unsigned long long)s.lanes_live,
+         (unsigned long long)s.live);
+  if (world_of_seed.lanes)
     check_mux_stats(&s, at_rest);
-  else
+  if (world_of_seed.pool)
     check_pool_stats(&s, at_rest);
   if (at_rest && !oracle_has_forgotten() &&
       s.commands != s.replies + s.server_errors + s.not_run + s.unknown + s.invalid)

@@ -110,7 +110,7 @@ static void use_lease(struct attempt *a, int who)
 
 void caller_lease(int who)
 {
-  struct attempt a = {.kind = ECHO_KEY};
+  struct attempt a = {.kind = ECHO_KEY, .lane = LANE_NONE};
   pmx_reply *err = NULL;
   pmx_status status;
 
@@ -121,11 +121,11 @@ void caller_lease(int who)
   trace("acquire %u begins", a.call);
   a.on = pmx_acquire(world_of_seed.client, &a.options, &err);
   attempt_check_time(&a);
-  if (world_of_seed.mux && (a.on || pmx_reply_status(err) == PMX_OK))
+  if (!world_of_seed.pool && (a.on || pmx_reply_status(err) == PMX_OK))
     fail("a lease of a shared connection");
   if (!a.on) {
     trace("acquire %u: %s", a.call, pmx_reply_error(err));
-    if (!world_of_seed.mux || pmx_reply_cause(err) != PMX_CAUSE_UNSUPPORTED)
+    if (world_of_seed.pool || pmx_reply_cause(err) != PMX_CAUSE_UNSUPPORTED)
       attempt_check_cause(&a, err);
     pmx_reply_free(err);
     return;

@@ -98,8 +98,11 @@ struct stream *stream_connect(int *err)
 
 void stream_close(struct stream *s)
 {
+  int64_t when = sim_now() + network_latency();
+
   s->open = 0;
   s->in_len = 0;
+  at(when > s->last_up ? when : s->last_up, stream_left, s, 0);
   s->unsure = s->offered == rest_number; /* one thread may have been sending when another closed */
   open_streams[s->open_at] = open_streams[--open_count];
   open_streams[s->open_at]->open_at = s->open_at;
@@ -118,7 +121,7 @@ void network_down(int64_t how_long, int loading)
 {
   trace("the server goes down for %.3f s", (double)how_long / 1e9);
   down_until = sim_now() + how_long;
-  server_loading_until = loading ? down_until + between(0, 300 * SIM_MS) : 0;
+  server_restart(loading ? down_until + between(0, 300 * SIM_MS) : 0);
   network_end_all(chance(500));
 }
 
@@ -187,5 +190,6 @@ void network_heal(void)
       stream_cut(s);
     }
   }
+  server_heal();
   changed();
 }

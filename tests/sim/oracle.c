@@ -13,17 +13,26 @@ struct life {
   unsigned sent, refused, runs;
   struct stream *stream; /* the last one it was sent on; the next two are of that time */
   int was_refused, was_answered;
+  unsigned given;   /* its element: to how many calls */
+  unsigned element; /* what it took, if it did */
+  int took, judged, may_repeat, ended_unknown, forgotten;
+};
+
+struct pop {
+  unsigned call, element;
+  int64_t when;
 };
 
 static struct life lives[CALLS_MAX];
 static struct verdict verdicts[CALLS_MAX];
 static struct waiting waiting[WAITING_MAX];
-static unsigned call_count, verdict_count, waiting_count;
+static struct pop pops[CALLS_MAX];
+static unsigned call_count, verdict_count, waiting_count, pop_count;
 
 void oracle_reset(void)
 {
   memset(lives, 0, sizeof lives[0] * (call_count + 1));
-  call_count = verdict_count = waiting_count = 0;
+  call_count = verdict_count = waiting_count = pop_count = 0;
 }
 
 unsigned oracle_new_call(void)
@@ -49,13 +58,29 @@ unsigned long oracle_issuer(unsigned call)
   return lives[call].issuer;
 }
 
-/* Each thread keeps to a lane. */
-static void check_lane(struct stream *s, const struct waiting *w)
+/* Each thread keeps to a lane, which is one connection; who needs one alone takes none of these,
+ * nor they of the pool's. */
+void oracle_carries(struct stream *s, int lane)
 {
-  if (s->lane == LANE_UNKNOWN)
-    s->lane = w->lane;
-  if (s->lane != w->lane)
-    fail("call %u of lane %d is sent on lane %d", w->call, w->lane, s->lane);
+  unsigned like = 0, most = lane == LANE_NONE ? rest_limits.pool_size : 1;
+
+  if (s->lane == LANE_UNKNOWN) {
+    s->lane = lane;
+    for (unsigned i = 0; i < open_count; i++)
+      like += open_streams[i]->lane == lane;
+    if (like > most)
+      fail("I1: conn %u is number %u of lane %d", s->id, like, lane);
+  }
+  if (s->lane != lane)
+    fail("what is for lane %d is sent on conn %u, lane %d", lane, s->id, s->lane);
+}
+
+/* A connection of the pool is one call's at a time, or one lease's, which has one as well. */
+static void check_alone(const struct stream *s, unsigned call)
+{
+  for (uint64_t i = s->answered; i + 1 < s->begun; i++)
+    if (s->lane == LANE_NONE && s->asked[i])
+      fail("call %u is sent on conn %u, and call %u was not answered", call, s->id, s->asked[i]);
 }
 
 void oracle_sent(const char *key, struct stream *s)
@@ -65,10 +90,11 @@ void oracle_sent(const char *key, struct stream *s)
   const struct waiting *w = oracle_waiting_for(call);
 
   life->sent++;
-  if (w && w->lane != LANE_NONE)
-    check_lane(s, w);
-  if (w && rest_limits.shared && life->sent == 1)
+  if (w || key[0] == 'l')
+    oracle_carries(s, w ? w->lane : LANE_NONE);
+  if (w && w->lane != LANE_NONE && life->sent == 1)
     rest_check_sent(s, call);
+  check_alone(s, call);
   life->stream = s;
   life->was_refused = life->was_answered = 0;
 }
@@ -106,6 +132,71 @@ void oracle_refused(const char *key)
 void oracle_executed(const char *key)
 {
   lives[oracle_call_of(key)].runs++;
+}
+
+/* ---- elements ---- */
+
+void oracle_popped(const char *key, const char *element)
+{
+  if (pop_count == CALLS_MAX)
+    fail("too many elements");
+  pops[pop_count++] = (struct pop){oracle_call_of(key), oracle_call_of(element), sim_now()};
+}
+
+static int was_popped(unsigned call, unsigned element)
+{
+  for (unsigned i = 0; i < pop_count; i++)
+    if (pops[i].call == call && (element == 0 || pops[i].element == element))
+      return 1;
+  return 0;
+}
+
+void oracle_took(unsigned call, unsigned element, int may_repeat)
+{
+  struct life *from = &lives[element], *life = &lives[call];
+
+  if (element && !was_popped(call, element))
+    fail("call %u was given element %u, which was not popped for it", call, element);
+  if (!element && !may_repeat && was_popped(call, 0))
+    fail("call %u was told that there was nothing, and an element was popped for it", call);
+  if (element && ++from->given > from->runs)
+    fail("element %u was given to %u calls, and pushed %u times", element, from->given, from->runs);
+  life->took = 1;
+  life->element = element;
+}
+
+void oracle_orphaned(unsigned call, unsigned element)
+{
+  if (!lives[call].forgotten)
+    fail("element %u is reported, and call %u is not forgotten", element, call);
+  oracle_took(call, element, 1);
+}
+
+/* Not when the client was closed so soon that the reply could not be read. */
+void oracle_check_orphans(int64_t closed)
+{
+  for (unsigned i = 0; i < pop_count; i++) {
+    const struct life *life = &lives[pops[i].call];
+
+    if (life->forgotten && !life->took && pops[i].when > sim_frozen_last() &&
+        pops[i].when + SIM_S < closed)
+      fail("element %u was popped for call %u, whose future was freed, and nobody was told",
+           pops[i].element, pops[i].call);
+  }
+}
+
+/* Who may repeat may lose all but the last; who does not know how it ended, what it was given. */
+static void check_elements(void)
+{
+  for (unsigned i = 0; i < pop_count; i++) {
+    const struct life *life = &lives[pops[i].call];
+
+    if (life->took && !life->may_repeat && life->element != pops[i].element)
+      fail("element %u was popped for call %u, which got element %u", pops[i].element, pops[i].call,
+           life->element);
+    if (life->judged && !life->took && !life->may_repeat && !life->ended_unknown)
+      fail("element %u was popped for call %u, and is lost", pops[i].element, pops[i].call);
+  }
 }
 
 int oracle_may_be_late(unsigned call)
@@ -166,7 +257,8 @@ int oracle_has_forgotten(void)
 
   kept = sim_frozen_last() < kept ? kept : INT64_MIN;
   for (unsigned i = 0; i < waiting_count; i++)
-    if (waiting[i].how == FORGOTTEN && kept < waiting[i].until)
+    if (waiting[i].how == FORGOTTEN &&
+        (waiting[i].until == SIM_FOREVER || kept < waiting[i].until + waiting[i].grace))
       return 1;
   return 0;
 }
@@ -189,7 +281,13 @@ static void judge(const struct verdict *v)
 
 void oracle_judge(const struct verdict *v)
 {
+  struct life *life = &lives[v->call];
+
   judge(v);
+  life->judged = !v->forgotten;
+  life->forgotten = v->forgotten;
+  life->may_repeat = v->may_repeat;
+  life->ended_unknown = v->unknown != KNOWN;
   verdicts[verdict_count++] = *v;
 }
 
@@ -214,4 +312,5 @@ void oracle_check(void)
   for (unsigned i = 0; i < verdict_count; i++)
     judge(&verdicts[i]);
   check_unknown();
+  check_elements();
 }

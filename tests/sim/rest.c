@@ -19,7 +19,7 @@ void rest_reset(void)
 {
   memset(&rest_limits, 0, sizeof rest_limits);
   rest_limits.queued = rest_limits.stall = rest_limits.keepalive = SIM_FOREVER;
-  rest_limits.closed_at = SIM_FOREVER;
+  rest_limits.closed_at = rest_limits.closing_since = SIM_FOREVER;
   rest_number = 1;
   rested_at = was_free = 0;
   memset(left_at, 0, sizeof left_at);
@@ -27,6 +27,8 @@ void rest_reset(void)
 
 void rest_closes(int64_t when)
 {
+  if (!rest_limits.closing)
+    rest_limits.closing_since = sim_now();
   rest_limits.closing = 1;
   if (when < rest_limits.closed_at) {
     rest_limits.closed_at = when;
@@ -78,7 +80,7 @@ static void check_stream(const struct stream *s)
     fail("T: a reply is owed on conn %u, there is something to read, and nobody waits for it",
          s->id);
   /* A pool's call may have given up before a byte was taken. */
-  if (s->choked && stream_writable(s) && (rest_limits.shared || s->wire.state != WIRE_ARGC))
+  if (s->choked && stream_writable(s) && (stream_is_lane(s) || s->wire.state != WIRE_ARGC))
     fail("T: conn %u has room again, and nobody waits for it", s->id);
 }
 
@@ -149,7 +151,7 @@ static void note(struct stream *s)
 
 static int could_be_written(const struct stream *s, const struct waiting *w)
 {
-  if (s->lane != w->lane && (s->lane != LANE_UNKNOWN || rest_limits.lanes > 1))
+  if (s->lane != w->lane && (!stream_is_lane(s) || s->lane >= 0 || rest_limits.lanes > 1))
     return 0;
   if (!is_logged_in(s) || s->eof || s->reset || s->retires || s->choked || sim_now() <= s->excused)
     return 0;
@@ -193,7 +195,7 @@ static void check_waiting(const struct waiting *w)
     fail("T: the reply to call %u was read, and it still waits", w->call);
   if (should_have_ended(w))
     fail("call %u has not ended, and the client is closed", w->call);
-  if (!s && rest_limits.shared && !rest_limits.closing)
+  if (!s && w->lane != LANE_NONE && !rest_limits.closing)
     check_unsent(w);
 }
 
@@ -225,15 +227,25 @@ unsigned rest_owing(void)
   return n;
 }
 
-/* A client that is being closed ends its connections as soon as no call is left. */
+static int is_in_use(void)
+{
+  const struct waiting *w;
+
+  for (size_t i = 0; (w = oracle_waiting(i)); i++)
+    if (w->lane != LANE_NONE)
+      return 1;
+  return 0;
+}
+
+/* A client that is being closed ends its lanes as soon as none of their calls is left. */
 static void check_closing(void)
 {
-  if (!rest_limits.shared || !rest_limits.closing || oracle_waiting(0) || sim_is_frozen())
+  if (!rest_limits.shared || !rest_limits.closing || is_in_use() || sim_is_frozen())
     return;
   for (unsigned i = 0; i < open_count; i++) {
     const struct stream *s = open_streams[i];
 
-    if (is_logged_in(s) && !s->eof && !s->reset && sim_now() > s->excused)
+    if (stream_is_lane(s) && is_logged_in(s) && !s->eof && !s->reset && sim_now() > s->excused)
       fail("conn %u is open, the client is being closed, and no call is left", s->id);
   }
 }
@@ -249,7 +261,7 @@ void rest_check(void)
       continue;
     check_stream(s);
     may_go_astray(s);
-    if (!rest_limits.shared)
+    if (!stream_is_lane(s))
       continue;
     check_watched(s);
     note(s);
@@ -303,7 +315,7 @@ static int is_to_be_looked_at(const struct stream *s)
 
 void rest_begins(struct waiting *w)
 {
-  if (!rest_limits.shared || rest_limits.closing || sim_is_frozen() ||
+  if (w->lane == LANE_NONE || rest_limits.closing || sim_is_frozen() ||
       sim_frozen_last() >= rested_at || !is_alone(w))
     return;
   for (unsigned i = 0; i < open_count; i++)

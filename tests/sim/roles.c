@@ -56,11 +56,13 @@ static void on_event(const pmx_event *e)
 
   if (e->type == PMX_EVENT_PUSH)
     fail("a push nobody sent");
-  if (e->type == PMX_EVENT_LOST && w->mux && w->gentle && !faults.readonly && !w->memory &&
+  if (e->type == PMX_EVENT_ORPHAN && mutant != MUTANT_HUSHED_UP)
+    caller_check_orphan(e->reply);
+  if (e->type == PMX_EVENT_LOST && !w->pool && w->gentle && !faults.readonly && !w->memory &&
       !w->closed)
     fail("a lane was lost, and nothing broke: %s", e->detail);
   /* No callback keeps the news waiting. */
-  if (e->type == PMX_EVENT_RECONNECTING && rest_limits.lanes == 1 && !w->callback_calls)
+  if (e->type == PMX_EVENT_RECONNECTING && rest_limits.lanes == 1 && !w->pool && !w->callback_calls)
     rest_limits.dial_failed = rest_number;
   if (w->client && w->callback_ref && chance(100)) {
     w->callback_ref = 0;
@@ -68,7 +70,7 @@ static void on_event(const pmx_event *e)
     world_drop(); /* perhaps the last one */
     return;
   }
-  if (!w->client || !w->callback_calls || w->stop || !chance(w->mux ? 300 : 100))
+  if (!w->client || !w->callback_calls || w->stop || !chance(w->lanes ? 300 : 100))
     return;
   if (w->chain == 0)
     return;
@@ -97,7 +99,7 @@ int64_t next_beat(void)
 
 static void pause_a_while(void)
 {
-  if (world_of_seed.mux && chance(faults.punctual ? 900 : 400))
+  if (world_of_seed.lanes && chance(faults.punctual ? 900 : 400))
     sleep_until(next_beat());
   else if (chance(400))
     sleep_until(sim_now() + between(0, chance(200) ? 300 * SIM_MS : 10 * SIM_MS));
@@ -105,11 +107,9 @@ static void pause_a_while(void)
 
 static void call_once(int who)
 {
-  if (!world_of_seed.mux && chance(300))
+  if (chance(world_of_seed.pool ? 300 : 30))
     caller_lease(who);
-  else if (world_of_seed.mux && chance(30))
-    caller_lease(who);
-  else if (world_of_seed.mux && chance(30))
+  else if (chance(30))
     caller_refused(who);
   else if (chance(250))
     async_step(who);
@@ -155,9 +155,9 @@ void roles_tune(void)
   trace("%s=%s: %s", name, value, pmx_status_str(status));
   if (status == PMX_OK)
     draw_live_option_set(name, value);
-  if (valid && status != PMX_OK && !w->memory)
+  if (valid > 0 && status != PMX_OK && !w->memory)
     fail("%s=%s was refused", name, value);
-  if (!valid && status == PMX_OK && w->mux)
+  if (valid < 0 && status == PMX_OK)
     fail("%s was changed, which is fixed", name);
 }
 
@@ -202,6 +202,20 @@ static void run_canceller(void *arg)
   ends();
 }
 
+/* Another client of the server, who pushes something for those who wait. */
+static void run_feeder(void *arg)
+{
+  (void)arg;
+  for (int64_t n = between(1, 8); n > 0; n--) {
+    if (chance(500))
+      sleep_until(next_beat());
+    else
+      sleep_until(sim_now() + between(0, 100 * SIM_MS));
+    lists_feed((unsigned)choose(LIST_HELD));
+  }
+  ends();
+}
+
 static void run_closer(void *arg)
 {
   int64_t timeout = chance(300) ? 0 : between(0, 2000), end, frozen;
@@ -233,11 +247,13 @@ void roles_start(void)
 {
   struct world *w = &world_of_seed;
 
-  w->callers = (int)between(2, w->mux ? CALLERS_MAX : 6);
+  w->callers = (int)between(2, w->lanes ? CALLERS_MAX : 6);
   for (int i = 0; i < w->callers; i++)
     start_user(labels[i], run_caller, &names[i]);
   if (chance(600))
     start("canceller", run_canceller, NULL);
+  if (w->pool && chance(600))
+    start("feeder", run_feeder, NULL);
   if (chance(250))
     start_user("closer", run_closer, NULL);
   if (chance(150))

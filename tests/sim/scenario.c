@@ -62,9 +62,10 @@ static int open_client(void)
   draw_options(o);
   w->leaves_first = chance(200);
   w->callback_calls = !w->leaves_first && chance(300);
-  if (chance(500) || w->callback_calls)
+  w->told = chance(500) || w->callback_calls;
+  if (w->told)
     pmx_options_set_events(o, role_event, NULL);
-  server_reset(w->base_db, w->mux);
+  server_reset(w->base_db);
   w->memory = chance(150);
   if (w->memory)
     mem_fail_at(1 + choose(300), chance(200));
@@ -157,8 +158,10 @@ static void be_idle(void)
   }
   sleep_until(sim_now() + between(1500, 1700) * SIM_MS);
   after = stats_now();
-  if (world_of_seed.mux && after.live < before.live && after.dial_failures == before.dial_failures)
-    fail("P7: %llu lanes of %llu", (unsigned long long)after.live, (unsigned long long)before.live);
+  if (after.lanes_live < before.lanes_live &&
+      after.lanes_dial_failures == before.lanes_dial_failures)
+    fail("P7: %llu lanes of %llu", (unsigned long long)after.lanes_live,
+         (unsigned long long)before.lanes_live);
   caller_must_succeed();
 }
 
@@ -172,6 +175,8 @@ static void last_calls(void)
   if (!w->closed)
     roles_burst();
   caller_check_stats(1);
+  if (!w->closed && caller_is_hybrid() && chance(300))
+    blockade();
   if (!w->closed && chance(300))
     be_idle();
   caller_check_stats(1);
@@ -215,6 +220,9 @@ void scenario_main(void *arg)
   /* A lookup that hangs outlives its client, by a moment now. */
   sleep_until(sim_now() + SIM_S);
   async_check();
+  if (w->told && w->gentle && !w->memory && !w->reclaims && w->grace >= 100 * SIM_MS &&
+      !lists_missed())
+    oracle_check_orphans(rest_limits.closing_since);
   if (doors_descriptors() != 0)
     fail("%d descriptors are left open", doors_descriptors());
 }

@@ -2,7 +2,6 @@
 /* server.c - the model server: reads commands as a real one would, and fails as the faults say.
  * What commands do is execute.c's. */
 #include "sim/session.h"
-#include "sim/stream.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +12,34 @@ static char kept[256];
 static size_t kept_len;
 static struct stream *kept_for;
 
-void server_reset(int64_t base_db, int shared)
+static unsigned run, next_id;
+
+void server_reset(int64_t base_db)
 {
   kept_len = 0;
   server_loading_until = 0;
-  execute_reset(base_db, shared);
+  run = next_id = 0;
+  execute_reset(base_db);
+  lists_reset();
+}
+
+unsigned server_run(void)
+{
+  return run;
+}
+
+/* What its clients pushed is there again, its clients' numbers begin anew. */
+void server_restart(int64_t loading_until)
+{
+  server_loading_until = loading_until;
+  run++;
+  next_id = 0;
+  lists_restart();
+}
+
+void server_heal(void)
+{
+  lists_heal();
 }
 
 struct session *server_accept(struct stream *stream)
@@ -26,6 +48,8 @@ struct session *server_accept(struct stream *stream)
   struct session *s = calloc(1, sizeof *s);
 
   s->stream = stream;
+  s->id = ++next_id;
+  s->run = run;
   if (!faults.on || !chance(faults.rogue))
     return s;
   s->deaf = chance(570) ? HANGS_UP : WANTS_PASSWORD;
@@ -112,11 +136,12 @@ static int64_t time_to_end(void)
   return sim_now() + between(0, 200 * SIM_MS);
 }
 
-static void answer(struct session *s)
+static void answer(struct session *s, int64_t not_before)
 {
-  int64_t not_before = 0;
   int dies = 0, whole = 1;
 
+  if (mutant == MUTANT_HELD_UP && lists_blocked(LIST_HELD))
+    not_before = sim_now() + 20 * SIM_MS;
   if (mutant == MUTANT_SWAPPED)
     swap_replies(s);
   if (faults.on && chance(faults.silent)) {
@@ -151,37 +176,6 @@ static void protest(struct session *s, size_t len)
   stream_finish(s->stream, 0, sim_now());
 }
 
-/* ---- blocked ---- */
-
-static void end_pop(struct session *s)
-{
-  if (!s->blocked || sim_now() < s->busy_until || stream_finished(s->stream))
-    return;
-  trace("conn %u: the server pops %s", stream_id(s->stream), s->pop);
-  execute_pop(s);
-  answer(s);
-}
-
-int server_unblock(unsigned id)
-{
-  struct session *s = NULL;
-
-  for (unsigned i = 0; i < open_count && !s; i++)
-    if (stream_id(open_streams[i]) == id)
-      s = stream_session(open_streams[i]);
-  if (!s || !s->blocked || stream_finished(s->stream))
-    return 0;
-  trace("conn %u is unblocked", id);
-  if (execute_unblocked(s)) {
-    stream_answer(s->stream, s->out, s->out_len, 0); /* not the last word */
-    s->out_len = 0;
-  } else {
-    answer(s);
-  }
-  at(s->busy_until, process, s->stream, 0);
-  return 1;
-}
-
 /* ---- reading ---- */
 
 static void process(void *arg)
@@ -189,12 +183,14 @@ static void process(void *arg)
   struct session *s = stream_session(arg);
   struct command c;
   size_t used, at_byte = 0;
+  int64_t not_before;
 
-  end_pop(s);
   while (at_byte < s->len && s->deaf != HANGS_UP && !stream_finished(s->stream)) {
     char *in = s->in + at_byte;
     size_t len = s->len - at_byte;
 
+    if (s->blocked || s->paused || s->run != run)
+      break;
     if (sim_now() < s->busy_until) {
       at(s->busy_until, process, s->stream, 0);
       break;
@@ -210,15 +206,25 @@ static void process(void *arg)
     trace("conn %u: server runs %s %s", stream_id(s->stream), c.argv[0],
           c.argc > 1 ? c.argv[1] : "");
     s->rolled = 0;
+    not_before = execute(s, &c);
+    if (s->out_len)
+      answer(s, not_before);
     at_byte += used;
-    execute(s, &c);
-    if (s->blocked)
-      at(s->busy_until, process, s->stream, 0);
-    else
-      answer(s);
   }
   memmove(s->in, s->in + at_byte, s->len - at_byte);
   s->len -= at_byte;
+}
+
+void server_says(struct session *s)
+{
+  answer(s, 0);
+  at(sim_now(), process, s->stream, 0);
+}
+
+void server_is_left(struct session *s)
+{
+  s->gone = 1;
+  lists_leave(s);
 }
 
 void server_receive(struct session *s, const char *bytes, size_t len)

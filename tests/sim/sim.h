@@ -60,7 +60,9 @@ void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern int tracing;
 extern uint64_t sim_seed;
-extern int sim_strategy; /* a pmx_strategy that all seeds have; 0: each draws one */
+extern int sim_strategy; /* a pmx_strategy that all seeds have; DRAWN: each draws one */
+enum { DRAWN = -1 };
+const char *strategy_name(void);
 
 /* ---- mutants: mistakes in the doors that the oracle must find ---- */
 enum mutant {
@@ -81,6 +83,13 @@ enum mutant {
   MUTANT_SWAPPED,      /* two replies change places */
   MUTANT_NO_ROOM,      /* poll() does not tell that there is room to write again */
   MUTANT_UNWATCHED,    /* the poller watches nothing, and says it does */
+  MUTANT_DROPPED,      /* an element is popped, and nobody gets it */
+  MUTANT_GIVEN_TWICE,  /* an element is popped, and still there */
+  MUTANT_ON_LANE,      /* the router has a lane carry a command that blocks */
+  MUTANT_IN_POOL,      /* the router has a pooled connection carry an ordinary command */
+  MUTANT_TAKEN_BACK,   /* who is unblocked has been given an element, and is not told */
+  MUTANT_HUSHED_UP,    /* the application is not told of what was popped for a future it freed */
+  MUTANT_HELD_UP,      /* while somebody is blocked, others are answered later */
   MUTANTS
 };
 extern enum mutant mutant;
@@ -95,7 +104,7 @@ struct faults {
   unsigned refuse, hang;             /* connects, per mille */
   unsigned rogue;                    /* servers that do not want us, per mille of connections */
   unsigned reset, silent, slow, cut; /* each command */
-  unsigned paused;                   /* each CLIENT UNBLOCK */
+  unsigned paused;                   /* CLIENT UNBLOCKs of what runs all the same, later */
   unsigned readonly;                 /* commands answered so */
   unsigned stray;                    /* idle connections on which the server speaks, at each rest */
   unsigned protest;                  /* large commands answered before their end */
@@ -142,32 +151,50 @@ void stream_finish(struct stream *, int reset, int64_t when); /* FIN or RST from
 void stream_silence(struct stream *);
 void stream_retires(struct stream *); /* the server says so */
 int stream_finished(const struct stream *);
+int stream_is_lane(const struct stream *); /* several callers may use it; as far as is known */
 
 /* ---- server.c: what the server does with the bytes ---- */
 struct session *server_accept(struct stream *);
 void server_free(struct session *);
 int64_t server_busy_until(const struct session *);
 void server_receive(struct session *, const char *, size_t);
-void server_reset(int64_t base_db, int shared);
+void server_is_left(struct session *); /* its client has closed it */
+void server_reset(int64_t base_db);
+void server_restart(int64_t loading_until); /* it is another process from now on */
+void server_heal(void);
 extern int64_t server_loading_until;
+
+/* lists.c: another client pushes an element. Only it does so to LIST_HELD. */
+enum { LIST_HELD = 2, LISTS };
+void lists_feed(unsigned list);
+unsigned lists_blocked(unsigned list); /* how many are */
+unsigned lists_missed(void);           /* CLIENT UNBLOCKs that found nobody blocked */
 
 /* ---- oracle.c: what becomes of each call, by its number, which is in the key of what it sends.
  * Whoever asks for a number is its issuer. ---- */
 void oracle_reset(void);
 unsigned oracle_new_call(void);
 unsigned oracle_call_of(const char *key);
-unsigned long oracle_issuer(unsigned call);         /* task_number() */
-void oracle_sent(const char *key, struct stream *); /* the kernel has taken its bytes */
-void oracle_refused(const char *key);               /* the server did not run it */
-void oracle_executed(const char *key);              /* it did */
+unsigned long oracle_issuer(unsigned call);               /* task_number() */
+void oracle_sent(const char *key, struct stream *);       /* the kernel has taken its bytes */
+void oracle_refused(const char *key);                     /* the server did not run it */
+void oracle_executed(const char *key);                    /* it did */
+void oracle_popped(const char *key, const char *element); /* … and took what that call pushed */
+/* Its caller was given that; 0: there was nothing. may_repeat: an earlier try may have had more. */
+void oracle_took(unsigned call, unsigned element, int may_repeat);
 unsigned oracle_runs(unsigned call);
 int oracle_may_be_late(unsigned call); /* it was, or may have been, sent before */
+/* Was reported, for its future was freed; must have been, if it was popped well before that time.
+ */
+void oracle_orphaned(unsigned call, unsigned element);
+void oracle_check_orphans(int64_t closed);
 struct verdict {
   unsigned call;
   int may_repeat;                         /* it only reads, or PMX_CALL_RETRY_SAFE */
   int acknowledged, excluded;             /* OK; NOT_RUN or safe to retry */
   int unsent;                             /* NOT_RUN: no byte may have left */
   enum { KNOWN, LOST, GIVEN_UP } unknown; /* UNKNOWN: one must have */
+  int forgotten;                          /* nobody asked */
 };
 void oracle_judge(const struct verdict *); /* and once more at the end of the seed */
 void oracle_check(void);
@@ -179,13 +206,14 @@ struct waiting {
   int lane; /* LANE_NONE: none */
   size_t size;
   int64_t until;             /* SIM_FOREVER: it waits for ever */
+  int64_t grace;             /* so much longer, when it is blocked */
   const int64_t *fired_at;   /* its token was; NULL: no token */
   int how;                   /* enum waiting_how */
   int unattended;            /* begun by a thread that did not wait */
   uint64_t rest;             /* rest_number when it began */
   const struct stream *gone; /* had ended when it began, and was to be looked at before its use */
 };
-enum { LANE_NONE = -1 };
+enum { LANE_NONE = -1 }; /* a connection of its own */
 void oracle_waits(const struct waiting *);
 void oracle_waits_so(unsigned call, int how); /* from now on */
 void oracle_waits_no_more(unsigned call);
@@ -199,6 +227,8 @@ int oracle_is_half_sent(unsigned call);                  /* the end of it never 
 
 /* ---- rest.c: what must be true whenever nobody can run, and time passes ---- */
 struct rest_limits {
+  int pooled; /* there are connections that are no lanes */
+  unsigned pool_size;
   int shared; /* lanes, one connection each; what follows is for them only */
   unsigned lanes, in_flight, abandoned;
   int64_t queued;                   /* mux.max_queued; SIM_FOREVER: no call is refused for it */
@@ -207,6 +237,7 @@ struct rest_limits {
   int fails_offline;                /* offline=fail */
   uint64_t dial_failed;             /* rest_number, when the only lane's connect failed last */
   int in_callback;                  /* one runs, and the others have to wait */
+  int64_t closing_since;            /* SIM_FOREVER: not yet */
   int closing;                      /* nothing is promised to those who wait any more … */
   int64_t closed_at, closed_frozen; /* … but that they have ended then */
 };
@@ -214,7 +245,7 @@ extern struct rest_limits rest_limits;
 extern uint64_t rest_number; /* counts them */
 void rest_reset(void);
 void rest_check(void);
-unsigned rest_owing(void);           /* connections that owe a reply */
+unsigned rest_owing(void);          /* connections that owe a reply */
 void rest_begins(struct waiting *); /* a call does */
 void rest_left(int lane);           /* one has ended */
 void rest_closes(int64_t when);     /* pmx_close was called: all must have ended then */

@@ -311,6 +311,19 @@ int stream_finished(const struct stream *s)
   return s->finished;
 }
 
+int stream_is_lane(const struct stream *s)
+{
+  return rest_limits.shared && (s->lane >= 0 || (s->lane == LANE_UNKNOWN && !rest_limits.pooled));
+}
+
+void stream_left(void *arg)
+{
+  struct stream *s = arg;
+
+  if (s->session && !s->silent)
+    server_is_left(s->session);
+}
+
 void stream_silence(struct stream *s)
 {
   trace("conn %u: silent from now on", s->id);

@@ -5,7 +5,7 @@
 #define PMX_SIM_STREAM_H
 #include "sim/sim.h"
 
-enum { LANE_UNKNOWN = -2 };
+enum { LANE_UNKNOWN = -2, LANE_CONTROL = -3 }; /* as LANE_NONE: no lane */
 
 /* Reads along what the library writes: where commands begin, and what their keys are. */
 struct wire {
@@ -50,7 +50,7 @@ struct stream {
   const struct task *looked_by;
   int looked_by_library; /* by the client's own thread */
   int64_t excused;       /* until then nobody can watch it; SIM_FOREVER: its books are wrong */
-  int lane;              /* which threads' calls it carries, see oracle.c */
+  int lane;              /* which threads' calls it carries, or LANE_*; see oracle.c */
   int carried;           /* it is logged in */
   int retires;           /* the server says that it should not be used any more … */
   uint64_t retires_at;   /* … with the reply that ends here */
@@ -72,6 +72,10 @@ void stream_free(struct stream *);
 void stream_cut(void *stream);      /* a reset arrives at the library */
 void stream_end(void *stream);      /* the end does */
 void stream_stray(struct stream *); /* a reply that nobody asked for is there */
+void stream_left(void *stream);     /* the server learns that the library has closed it */
+
+/* oracle.c: what it writes says whose it is. */
+void oracle_carries(struct stream *, int lane);
 
 /* wire.c: n bytes were taken by the kernel. */
 void wire_read(struct stream *, const char *bytes, size_t n);

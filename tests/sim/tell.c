@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int tracing, sim_strategy;
+int tracing, sim_strategy = DRAWN;
 uint64_t sim_seed;
 
 void trace(const char *format, ...)
@@ -22,6 +22,14 @@ void trace(const char *format, ...)
   putchar('\n');
 }
 
+const char *strategy_name(void)
+{
+  static const char *const names[] = {
+      [PMX_STRATEGY_HYBRID] = "hybrid", [PMX_STRATEGY_POOL] = "pool", [PMX_STRATEGY_MUX] = "mux"};
+
+  return sim_strategy == DRAWN ? "any" : names[sim_strategy];
+}
+
 void fail(const char *format, ...)
 {
   va_list args;
@@ -32,8 +40,8 @@ void fail(const char *format, ...)
   vprintf(format, args);
   va_end(args);
   printf("\n  replay: tests/sim/check_sim --seed %llu --trace", (unsigned long long)sim_seed);
-  if (sim_strategy)
-    printf(" --strategy %s", sim_strategy == PMX_STRATEGY_MUX ? "mux" : "pool");
+  if (sim_strategy != DRAWN)
+    printf(" --strategy %s", strategy_name());
   if (mutant)
     printf(" --mutant %d", (int)mutant);
   printf("\n");

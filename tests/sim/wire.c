@@ -12,7 +12,7 @@ static void note_begin(struct stream *s)
     s->asked = realloc(s->asked, s->asked_cap * sizeof *s->asked);
   }
   s->asked[s->begun++] = 0;
-  if (s->carried && rest_limits.shared && s->begun - s->answered > rest_limits.in_flight)
+  if (s->carried && stream_is_lane(s) && s->begun - s->answered > rest_limits.in_flight)
     fail("P5: %llu requests in flight on conn %u", (unsigned long long)(s->begun - s->answered),
          s->id);
 }
@@ -51,10 +51,13 @@ static void argument_ends(struct stream *s)
 
   if (w->arg++ == 1 && w->key_len >= 2) {
     w->key[w->key_len - 2] = '\0';
-    if (strchr("ol", w->key[0]) && strchr(w->key, ':')) {
+    if (strchr("olq", w->key[0]) && strchr(w->key, ':')) {
       s->carried = 1;
       s->asked[s->begun - 1] = oracle_call_of(w->key);
       oracle_sent(w->key, s);
+    } else if (strcmp(w->key, "UNBLOCK") == 0) {
+      s->carried = 1;
+      oracle_carries(s, LANE_CONTROL);
     }
   }
   w->state = --w->args ? WIRE_LEN : WIRE_ARGC;
