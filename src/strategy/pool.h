@@ -89,6 +89,8 @@ struct unblock {
   int answer;           /* it said: 1 = ended its wait, 0 = nothing waits; -1 = nothing yet */
   int seen;             /* the cancelled request was told so */
   int doomed;           /* nobody knows whether it will still come */
+  int64_t deadline;     /* of the whole attempt */
+  struct timer again;   /* asks once more */
   struct request *held; /* of a lease, until nothing is pending */
   struct request request;
   char command[UNBLOCK_SIZE];
@@ -182,6 +184,7 @@ int step_is_refusal(const pmx_reply *);
 void step_remember_refusal(struct pool *, const pmx_reply *);
 
 /* pool_unblock.c */
+void unblock_init(struct slot *);
 void unblock_forget(struct slot *); /* another connection */
 /* The link answered, or died. 1: the request goes on, and is not to be touched. Thread: owner. */
 int unblock_goes_on(struct slot *, struct request *);

@@ -221,4 +221,5 @@ void slot_init_task(struct slot *slot)
   request_init(&slot->task, REQUEST_COMMAND);
   slot->task.done = task_done;
   job_init(&slot->job, run_task);
+  unblock_init(slot);
 }

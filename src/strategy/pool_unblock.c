@@ -25,6 +25,10 @@
  * held. A slot that is closed meanwhile is not dialled again before. An UNBLOCK that may still come
  * (its own connection was lost), and one that ended a wait nobody had, cost the connection.
  *
+ * Answered that nothing waits, while nothing else has come: the command may not have reached the
+ * server yet, whose connections are read in any order, or its reply is on its way. So it is asked
+ * once more a moment later, until the grace is over.
+ *
  * Threads. The request's owner cancels, reads and steps; the reactor drives the control connection,
  * and its answer meets the slot under the pool's lock (unblock_answered). */
 #include <stdio.h>
@@ -32,6 +36,8 @@
 #include "call/reply.h"
 #include "resp/encode.h"
 #include "strategy/pool.h"
+
+enum { AGAIN_MS = 10 };
 
 /* ---- the cancelled request ---- */
 
@@ -168,8 +174,10 @@ static void let_go(struct slot *slot)
   pool_pin(slot, req, 1);
 }
 
-/* 1: the reactor drives what waited, and must give it up. */
-static int answered_locked(struct slot *slot, const pmx_reply *reply, int64_t now)
+enum verdict { NOTHING, GIVE_UP, ASK_AGAIN };
+
+/* GIVE_UP: the reactor drives what waited. */
+static enum verdict answered_locked(struct slot *slot, const pmx_reply *reply, int64_t now)
 {
   struct unblock *u = &slot->unblock;
   struct pool *p = slot->pool;
@@ -184,12 +192,14 @@ static int answered_locked(struct slot *slot, const pmx_reply *reply, int64_t no
     list_push_back(&p->free, &slot->node);
   } else if (u->waiting && !ran) {
     if (slot->unattended)
-      return 1;
+      return GIVE_UP;
     link_stop(&slot->link);
+  } else if (u->waiting && u->answer == 0) {
+    return ASK_AGAIN;
   } else if (slot->state == SLOT_IN_USE) {
     let_go(slot);
   }
-  return 0;
+  return NOTHING;
 }
 
 /* Thread: any, mostly the reactor. Locks: none. */
@@ -199,16 +209,18 @@ static void unblock_answered(struct request *request)
   struct pool *p = slot->pool;
   pmx_reply *reply = request->reply;
   int64_t now = clock_ns();
-  int give_up;
+  enum verdict verdict;
 
   if (step_is_refusal(reply))
     step_remember_refusal(p, reply);
   lock_acquire(&p->lock);
-  give_up = answered_locked(slot, reply, now);
+  verdict = answered_locked(slot, reply, now);
   pool_pump(p, now);
   pool_leave(p);
   pmx_reply_free(reply);
-  if (give_up && reactor_is_me(p->env->reactor))
+  if (verdict == ASK_AGAIN)
+    timer_set(p->env->reactor, &slot->unblock.again, now + AGAIN_MS * NS_PER_MS);
+  if (verdict == GIVE_UP && reactor_is_me(p->env->reactor))
     link_give_up(&slot->link, PMX_CAUSE_CANCELED, "its wait at the server could not be ended");
 }
 
@@ -242,6 +254,29 @@ static void submit(struct slot *slot, int64_t deadline, int64_t now)
   unblock_answered(req);
 }
 
+static void hold(struct timer *timer)
+{
+  (void)timer; /* slots live as long as their pool, which outlives the reactor's last step */
+}
+
+/* Thread: reactor. What it was set for may have ended, and the slot be used by others. */
+static void ask_again(struct timer *timer)
+{
+  struct slot *slot = container_of(timer, struct slot, unblock.again);
+  struct unblock *u = &slot->unblock;
+  int again;
+
+  lock_acquire(&slot->pool->lock);
+  again = u->waiting && !u->pending && clock_ns() < u->deadline;
+  if (again) {
+    u->pending = 1;
+    u->answer = -1;
+  }
+  lock_release(&slot->pool->lock);
+  if (again)
+    submit(slot, u->deadline, clock_ns());
+}
+
 int unblock_begin(struct slot *slot, struct request *req, pmx_cause cause, int64_t now)
 {
   struct unblock *u = &slot->unblock;
@@ -261,6 +296,7 @@ int unblock_begin(struct slot *slot, struct request *req, pmx_cause cause, int64
   lock_acquire(&p->lock);
   u->pending = u->waiting = 1;
   u->answer = -1;
+  u->deadline = req->deadline;
   p->stats.unblocks++;
   lock_release(&p->lock);
   submit(slot, req->deadline, now); /* it may have ended, and be gone */
@@ -268,6 +304,11 @@ int unblock_begin(struct slot *slot, struct request *req, pmx_cause cause, int64
 }
 
 /* ---- life ---- */
+
+void unblock_init(struct slot *slot)
+{
+  slot->unblock.again = (struct timer){.run = ask_again, .hold = hold};
+}
 
 void unblock_forget(struct slot *slot)
 {

@@ -19,14 +19,14 @@ static struct list {
   size_t count, cap;
 } lists[LISTS];
 static struct session *blocked[BLOCKED_MAX]; /* who came first is first */
-static unsigned blocked_count, missed;
+static unsigned blocked_count;
 
 void lists_reset(void)
 {
   for (unsigned i = 0; i < LISTS; i++)
     free(lists[i].elements);
   memset(lists, 0, sizeof lists);
-  blocked_count = missed = 0;
+  blocked_count = 0;
 }
 
 static struct list *list_of(const char *key)
@@ -248,11 +248,6 @@ int lists_unblock(unsigned id, int error)
     server_says(s);
     return 1;
   }
-  missed++;
   return 0;
 }
 
-unsigned lists_missed(void)
-{
-  return missed;
-}

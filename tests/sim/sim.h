@@ -168,7 +168,6 @@ extern int64_t server_loading_until;
 enum { LIST_HELD = 2, LISTS };
 void lists_feed(unsigned list);
 unsigned lists_blocked(unsigned list); /* how many are */
-unsigned lists_missed(void);           /* CLIENT UNBLOCKs that found nobody blocked */
 
 /* ---- oracle.c: what becomes of each call, by its number, which is in the key of what it sends.
  * Whoever asks for a number is its issuer. ---- */
