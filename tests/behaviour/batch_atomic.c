@@ -15,17 +15,14 @@
 
 /* ---- against a server ---- */
 
-static pmx_client *open_way(int i, struct server *server)
-{
-  return open_client(ways[i].strategy, url_for(&ways[i], server), NULL);
-}
-
 START_TEST(elements_of_exec_have_a_status_of_their_own)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_way(_i, server);
+  struct side side = side_at(_i);
+  pmx_client *client = open_side(&side, url_for(side.way, server), NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
   pmx_reply *array =
-      batch_run(batch_of(client, "SET k text; INCR k; INCRBY n 5; EVAL return{1,2} 0"), 1, NULL);
+      batch_run(batch_of(client, "SET k text; INCR k; INCRBY n 5; EVAL return{1,2} 0"), 1, &call);
 
   check_array(array, 4);
   check_element_text(array, 0, "OK");
@@ -40,20 +37,22 @@ END_TEST
 
 struct pair {
   pmx_client *client;
+  struct side side;
   _Atomic int stop;
 };
 
 static void write_or_read_both(int thread, void *arg)
 {
   struct pair *pair = arg;
+  pmx_call call = side_call(&pair->side, 0, PMX_DEFAULT);
 
   for (int i = 0; i < 100; i++) {
     pmx_reply *array;
 
     if (thread % 2)
-      array = batch_run(batch_of(pair->client, "INCR a; INCR b"), 1, NULL);
+      array = batch_run(batch_of(pair->client, "INCR a; INCR b"), 1, &call);
     else
-      array = batch_run(batch_of(pair->client, "GET a; GET b"), 1, NULL);
+      array = batch_run(batch_of(pair->client, "GET a; GET b"), 1, &call);
     check_array(array, 2);
     ck_assert_int_eq(pmx_reply_int(pmx_reply_at(array, 0), NULL),
                      pmx_reply_int(pmx_reply_at(array, 1), NULL));
@@ -65,8 +64,9 @@ static void write_or_read_both(int thread, void *arg)
 START_TEST(nobody_sees_a_half_of_it)
 {
   struct server *server = server_start(NULL);
-  struct pair pair = {.client = open_way(_i, server)};
+  struct pair pair = {.side = side_at(_i)};
 
+  pair.client = open_side(&pair.side, url_for(pair.side.way, server), NULL);
   run_threads(8, write_or_read_both, &pair);
   ck_assert_int_eq(server_value(server, "a"), 400);
   ck_assert_int_eq(server_value(server, "other"), 800);
@@ -78,15 +78,17 @@ END_TEST
 START_TEST(refused_command_aborts_all_of_it)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_way(_i, server);
-  pmx_reply *reply = batch_run(batch_of(client, "INCR n; INCR n; INCRBY n; NO-SUCH"), 1, NULL);
+  struct side side = side_at(_i);
+  pmx_client *client = open_side(&side, url_for(side.way, server), NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
+  pmx_reply *reply = batch_run(batch_of(client, "INCR n; INCR n; INCRBY n; NO-SUCH"), 1, &call);
 
   check_says(reply, "nothing ran, for command 2 (INCRBY) was refused: ERR wrong number");
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 1);
   ck_assert_ptr_eq(pmx_reply_failed(reply), reply);
   check_fails(reply, PMX_SERVER_ERROR, PMX_CAUSE_ABORTED);
   ck_assert_int_eq(server_value(server, "n"), 0);
-  check_int(call_words(client, "INCR n"), 1);
+  check_int(pmx_command_call(client, &call, "INCR n"), 1);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -96,24 +98,26 @@ END_TEST
 START_TEST(multi_that_is_not_permitted_is_told_with_what_it_meant)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "user", "writer",
-                                   "password", "secret", "connect", "lazy", NULL);
+  struct side side = side_at(_i);
+  pmx_client *client = open_side(&side, url_for(side.way, server), "user", "writer", "password",
+                                 "secret", "connect", "lazy", NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
   pmx_reply *reply;
 
   server_ask(server, "ACL SETUSER writer on >secret ~* +@all");
   server_ask(server, "ACL SETUSER writer -multi");
-  reply = batch_run(batch_of(client, "INCR n; INCR n"), 1, NULL);
+  reply = batch_run(batch_of(client, "INCR n; INCR n"), 1, &call);
   check_says(reply, "the commands ran one by one, for MULTI was refused: NOPERM");
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 0);
   check_fails(reply, PMX_SERVER_ERROR, PMX_CAUSE_NONE);
   ck_assert_int_eq(server_value(server, "n"), 2);
-  check_int(call_words(client, "INCR n"), 3);
+  check_int(pmx_command_call(client, &call, "INCR n"), 3);
   server_ask(server, "ACL SETUSER writer +multi -exec");
-  reply = batch_run(batch_of(client, "INCR n; INCR n"), 1, NULL);
+  reply = batch_run(batch_of(client, "INCR n; INCR n"), 1, &call);
   ck_assert_int_eq(pmx_reply_status(reply), PMX_SERVER_ERROR);
   pmx_reply_free(reply);
   ck_assert_int_eq(server_value(server, "n"), 3);
-  check_int(call_words(client, "INCR n"), 4); /* not QUEUED */
+  check_int(pmx_command_call(client, &call, "INCR n"), 4); /* not QUEUED */
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -126,12 +130,12 @@ enum { PIECES = 10, PIECE = 64 * 1024, FIRST = 24 * 1024 * 1024, CALLERS = 8 };
 START_TEST(time_out_in_the_middle_of_the_write_leaves_nobody_inside_multi)
 {
   struct server *server = server_start(NULL);
-  struct proxy *proxy = proxy_start(url_for(&ways[_i], server),
-                                    &(struct proxy_options){.unix_socket = ways[_i].unix_socket});
-  pmx_client *client = open_client(ways[_i].strategy, proxy_url(proxy), NULL);
-  int shared = strategy_has(ways[_i].strategy, SHARES);
+  struct side side = side_at(_i);
+  struct proxy *proxy = proxy_start(url_for(side.way, server),
+                                    &(struct proxy_options){.unix_socket = side.way->unix_socket});
+  pmx_client *client = open_side(&side, proxy_url(proxy), NULL);
   pmx_batch *batch = pmx_batch_new(client);
-  pmx_call call = call_in(150);
+  pmx_call call = side_call(&side, 0, 150);
   struct caller callers[CALLERS];
   char key[32];
 
@@ -139,10 +143,11 @@ START_TEST(time_out_in_the_middle_of_the_write_leaves_nobody_inside_multi)
     snprintf(key, sizeof key, "piece-%d", i);
     batch_add_big(batch, key, i ? PIECE : FIRST); /* more than any buffers hold */
   }
-  check_is_ok(call_words(client, "PING"));
+  side_connect(&side, client);
   proxy_stall(proxy, PROXY_TO_SERVER, true);
   /* Without its connection EXEC can never come; a shared one still has to send the rest. */
-  check_fails(batch_run(batch, 1, &call), shared ? PMX_UNKNOWN : PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
+  check_fails(batch_run(batch, 1, &call), side.shares ? PMX_UNKNOWN : PMX_NOT_RUN,
+              PMX_CAUSE_TIMEOUT);
   for (int i = 0; i < CALLERS; i++)
     caller_start(&callers[i], client, "INCR n", NULL);
   proxy_stall(proxy, PROXY_TO_SERVER, false);
@@ -153,7 +158,7 @@ START_TEST(time_out_in_the_middle_of_the_write_leaves_nobody_inside_multi)
     pmx_reply_free(reply);
   }
   ck_assert_int_eq(server_value(server, "n"), CALLERS);
-  ck_assert_int_eq(server_integer(server, "DBSIZE", NULL), shared ? PIECES + 1 : 1);
+  ck_assert_int_eq(server_integer(server, "DBSIZE", NULL), side.shares ? PIECES + 1 : 1);
   close_client(client);
   proxy_stop(proxy);
   ck_assert(server_stop(server));
@@ -187,10 +192,12 @@ static int answer_strangely(void *ud, struct fake_conn *conn, int argc, char **a
 START_TEST(server_that_loads_is_asked_again_until_it_has_loaded)
 {
   struct strange strange = {NULL, "-LOADING soon\r\n", "-EXECABORT no\r\n", 3};
-  struct fake *fake = fake_for(&ways[_i], answer_strangely, &strange);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  pmx_call never = call_flags(PMX_CALL_NO_RETRY, SOON_MS);
-  pmx_reply *array = batch_run(batch_of(client, "SET k v"), 1, NULL);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, answer_strangely, &strange);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
+  pmx_call never = side_call(&side, PMX_CALL_NO_RETRY, SOON_MS);
+  pmx_reply *array = batch_run(batch_of(client, "SET k v"), 1, &call);
 
   check_array(array, 1);
   pmx_reply_free(array);
@@ -209,14 +216,16 @@ END_TEST
 START_TEST(connection_on_which_exec_was_refused_is_not_used_again)
 {
   struct strange strange = {NULL, "+QUEUED\r\n", "-LOADING not exec\r\n", 1};
-  struct fake *fake = fake_for(&ways[_i], answer_strangely, &strange);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "retry.max", "0", NULL);
-  pmx_reply *reply = batch_run(batch_of(client, "SET k v"), 1, NULL);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, answer_strangely, &strange);
+  pmx_client *client = open_side(&side, fake_url(fake), "retry.max", "0", NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
+  pmx_reply *reply = batch_run(batch_of(client, "SET k v"), 1, &call);
 
   check_says(reply, "LOADING not exec");
   check_fails(reply, PMX_SERVER_ERROR, PMX_CAUSE_NONE);
-  get_value(client, "k");
-  ck_assert_uint_eq(fake_accepted(fake), 2);
+  check_value(pmx_command_call(client, &call, "GET k"), "k");
+  ck_assert_uint_eq(fake_accepted(fake), side.conn + 2);
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -225,19 +234,21 @@ END_TEST
 START_TEST(nil_and_an_abort_without_a_culprit_are_explained)
 {
   struct strange strange = {NULL, "+QUEUED\r\n", "*-1\r\n", 1};
-  struct fake *fake = fake_for(&ways[_i], answer_strangely, &strange);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  pmx_reply *reply = batch_run(batch_of(client, "SET k v"), 1, NULL);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, answer_strangely, &strange);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
+  pmx_reply *reply = batch_run(batch_of(client, "SET k v"), 1, &call);
 
   check_says(reply, "a watched key was changed meanwhile, so nothing ran");
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 1);
   check_fails(reply, PMX_NOT_RUN, PMX_CAUSE_CONFLICT);
   strange.times = 1;
   strange.exec = "-EXECABORT Transaction discarded because of: OOM\r\n";
-  reply = batch_run(batch_of(client, "SET k v"), 1, NULL);
+  reply = batch_run(batch_of(client, "SET k v"), 1, &call);
   check_says(reply, "nothing ran: EXECABORT Transaction discarded because of: OOM");
   check_fails(reply, PMX_SERVER_ERROR, PMX_CAUSE_ABORTED);
-  ck_assert_uint_eq(fake_accepted(fake), 1);
+  ck_assert_uint_eq(fake_accepted(fake), side.conn + 1);
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -248,13 +259,13 @@ int main(void)
   TCase *tc = checks_case("batch_atomic");
 
   server_require("batch_atomic");
-  add_for_ways(tc, elements_of_exec_have_a_status_of_their_own);
-  add_for_ways(tc, nobody_sees_a_half_of_it);
-  add_for_ways(tc, refused_command_aborts_all_of_it);
-  add_for_ways(tc, multi_that_is_not_permitted_is_told_with_what_it_meant);
-  add_for_ways(tc, time_out_in_the_middle_of_the_write_leaves_nobody_inside_multi);
-  add_for_ways(tc, server_that_loads_is_asked_again_until_it_has_loaded);
-  add_for_ways(tc, connection_on_which_exec_was_refused_is_not_used_again);
-  add_for_ways(tc, nil_and_an_abort_without_a_culprit_are_explained);
+  add_for_sides(tc, elements_of_exec_have_a_status_of_their_own);
+  add_for_sides(tc, nobody_sees_a_half_of_it);
+  add_for_sides(tc, refused_command_aborts_all_of_it);
+  add_for_sides(tc, multi_that_is_not_permitted_is_told_with_what_it_meant);
+  add_for_sides(tc, time_out_in_the_middle_of_the_write_leaves_nobody_inside_multi);
+  add_for_sides(tc, server_that_loads_is_asked_again_until_it_has_loaded);
+  add_for_sides(tc, connection_on_which_exec_was_refused_is_not_used_again);
+  add_for_sides(tc, nil_and_an_abort_without_a_culprit_are_explained);
   return checks_run("batch_atomic", tc);
 }

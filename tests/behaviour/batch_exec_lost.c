@@ -41,24 +41,26 @@ static int act(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *
 }
 
 struct sender {
+  struct side side;
   pmx_batch *batch;
   pmx_reply *reply;
 };
 
 static void send_all_or_nothing(void *arg)
 {
-  pmx_call once = call_flags(PMX_CALL_NO_RETRY, SOON_MS);
   struct sender *s = arg;
+  pmx_call once = side_call(&s->side, PMX_CALL_NO_RETRY, SOON_MS);
 
   s->reply = batch_run(s->batch, 1, &once);
 }
 
 /* What it ends as when the server has stopped to read after MULTI, and then is gone. */
-static pmx_reply *lose_in_the_middle(int way, struct plan *p)
+static pmx_reply *lose_in_the_middle(int at, struct plan *p)
 {
-  struct fake *fake = fake_for(&ways[way], act, p);
-  pmx_client *client = open_client(ways[way].strategy, fake_url(fake), NULL);
-  struct sender sender = {.batch = pmx_batch_new(client)};
+  struct side side = side_at(at);
+  struct fake *fake = fake_for(side.way, act, p);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  struct sender sender = {.side = side, .batch = pmx_batch_new(client)};
   struct background *thread;
   char key[32];
 
@@ -68,7 +70,7 @@ static pmx_reply *lose_in_the_middle(int way, struct plan *p)
   }
   thread = background_start(send_all_or_nothing, &sender);
   ck_assert(fake_wait_seen(fake, "MULTI", 1, SOON_MS));
-  fake_half_close(fake_conn_at(fake, 0)); /* behind what was answered */
+  fake_half_close(fake_conn_at(fake, side.conn)); /* behind what was answered */
   background_join(thread);
   ck_assert_uint_eq(fake_seen(fake, "EXEC"), 0);
   close_client(client);
@@ -100,9 +102,11 @@ END_TEST
 START_TEST(refused_command_decides_even_when_exec_is_not_answered)
 {
   struct plan p = {.multi = "+OK\r\n", .set = "-ERR no such key\r\n", .sets = 1};
-  struct fake *fake = fake_for(&ways[_i], act, &p);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  pmx_reply *reply = batch_run(batch_of(client, "SET k v; SET l w"), 1, NULL);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, act, &p);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
+  pmx_reply *reply = batch_run(batch_of(client, "SET k v; SET l w"), 1, &call);
 
   check_says(reply, "nothing ran, for command 0 (SET) was refused: ERR no such key");
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 1);
@@ -115,9 +119,11 @@ END_TEST
 START_TEST(sent_whole_and_not_answered_it_may_have_run)
 {
   struct plan p = {.multi = "+OK\r\n", .set = "+QUEUED\r\n", .sets = 2};
-  struct fake *fake = fake_for(&ways[_i], act, &p);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  pmx_reply *reply = batch_run(batch_of(client, "SET k v; SET l w"), 1, NULL);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, act, &p);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  pmx_call call = side_call(&side, 0, PMX_DEFAULT);
+  pmx_reply *reply = batch_run(batch_of(client, "SET k v; SET l w"), 1, &call);
 
   ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 0);
   check_fails(reply, PMX_UNKNOWN, PMX_CAUSE_LOST);
@@ -138,18 +144,20 @@ START_TEST(closing_the_client_ends_what_is_under_way)
 {
   for (int atomic = 0; atomic < 2; atomic++) {
     struct plan p = {.multi = "+OK\r\n"};
-    struct fake *fake = fake_for(&ways[_i], act, &p);
-    pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
+    struct side side = side_at(_i);
+    struct fake *fake = fake_for(side.way, act, &p);
+    pmx_client *client = open_side(&side, fake_url(fake), NULL);
+    pmx_call call = side_call(&side, 0, PMX_DEFAULT);
     struct caller caller;
     struct background *thread;
     pmx_reply *reply;
 
-    check_is_ok(call_words(client, "PING"));
-    fake_stall(fake_conn_at(fake, 0));
-    caller_start(&caller, client, "GET k", NULL);
+    side_connect(&side, client);
+    fake_stall(fake_conn_at(fake, side.conn));
+    caller_start(&caller, client, "GET k", &call);
     sleep_ms(20);
     thread = background_start(close_now, pmx_ref(client));
-    reply = batch_run(batch_of(client, "SET k v; SET l w"), atomic, NULL);
+    reply = batch_run(batch_of(client, "SET k v; SET l w"), atomic, &call);
     background_join(thread);
     if (pmx_ok(reply))
       check_element_fails(reply, 0, PMX_UNKNOWN, PMX_CAUSE_CLOSED);
@@ -168,10 +176,10 @@ int main(void)
 {
   TCase *tc = checks_case("batch_exec_lost");
 
-  add_for_ways(tc, without_exec_what_was_queued_did_not_run);
-  add_for_ways(tc, unless_multi_was_accepted_commands_that_were_sent_may_have_run);
-  add_for_ways(tc, refused_command_decides_even_when_exec_is_not_answered);
-  add_for_ways(tc, sent_whole_and_not_answered_it_may_have_run);
-  add_for_ways(tc, closing_the_client_ends_what_is_under_way);
+  add_for_sides(tc, without_exec_what_was_queued_did_not_run);
+  add_for_sides(tc, unless_multi_was_accepted_commands_that_were_sent_may_have_run);
+  add_for_sides(tc, refused_command_decides_even_when_exec_is_not_answered);
+  add_for_sides(tc, sent_whole_and_not_answered_it_may_have_run);
+  add_for_sides(tc, closing_the_client_ends_what_is_under_way);
   return checks_run("batch_exec_lost", tc);
 }

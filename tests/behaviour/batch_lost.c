@@ -15,6 +15,8 @@
 enum { COMMANDS = 3 };
 
 struct scene {
+  struct side side;
+  pmx_call call; /* of a batch, and of what shall be where that goes */
   struct server *server;
   struct proxy *proxy;
   pmx_client *client;
@@ -24,15 +26,18 @@ struct scene {
 
 static const char increments[] = "INCR c0; INCR c1; INCR c2";
 
-static void scene_open(struct scene *s, int way)
+static void scene_open(struct scene *s, int i)
 {
-  struct proxy_options options = {.unix_socket = ways[way].unix_socket};
+  struct side side = side_at(i);
+  struct proxy_options options = {.unix_socket = side.way->unix_socket};
 
   memset(s, 0, sizeof *s);
+  s->side = side;
+  s->call = side_call(&side, 0, PMX_DEFAULT);
   s->server = server_start(NULL);
-  s->proxy = proxy_start(url_for(&ways[way], s->server), &options);
-  s->client = open_client(ways[way].strategy, proxy_url(s->proxy), "reconnect.min_delay", "1ms",
-                          "reconnect.max_delay", "2ms", NULL);
+  s->proxy = proxy_start(url_for(side.way, s->server), &options);
+  s->client = open_side(&side, proxy_url(s->proxy), "reconnect.min_delay", "1ms",
+                        "reconnect.max_delay", "2ms", NULL);
 }
 
 static void scene_close(struct scene *s)
@@ -87,7 +92,7 @@ static void check_element(struct scene *s, const pmx_reply *element, int i)
 
 static void settle(struct scene *s)
 {
-  check_is_ok(call_words(s->client, "PING")); /* connected again */
+  side_connect(&s->side, s->client); /* again */
   ck_assert(wait_for((bool (*)(void *))server_running, s->server, SOON_MS));
 }
 
@@ -100,7 +105,7 @@ static void cut_everywhere(struct scene *s, int atomic, enum proxy_way way, int 
     settle(s);
     note_values(s);
     proxy_cut(s->proxy, way, at, 1);
-    reply = batch_run(batch_of(s->client, increments), atomic, NULL);
+    reply = batch_run(batch_of(s->client, increments), atomic, &s->call);
     settle(s);
     if (pmx_ok(reply))
       check_array(reply, COMMANDS);
@@ -152,7 +157,7 @@ START_TEST(batch_that_only_reads_is_sent_again_as_a_whole)
 
     settle(&s);
     proxy_cut(s.proxy, PROXY_TO_CLIENT, at, 1);
-    array = batch_run(batch_of(s.client, "GET c0; GET c1; GET c2"), at % 2, NULL);
+    array = batch_run(batch_of(s.client, "GET c0; GET c1; GET c2"), at % 2, &s.call);
     check_array(array, COMMANDS);
     for (size_t i = 0; i < COMMANDS; i++)
       check_element_int(array, i, (int64_t)i + 1);
@@ -165,14 +170,14 @@ END_TEST
 
 START_TEST(batch_that_may_run_twice_is_sent_again_when_the_caller_allows_it)
 {
-  pmx_call call = call_flags(PMX_CALL_RETRY_SAFE, SOON_MS);
   struct scene s;
   pmx_reply *array;
 
   scene_open(&s, _i);
+  s.call.flags |= PMX_CALL_RETRY_SAFE;
   settle(&s);
   proxy_cut(s.proxy, PROXY_TO_CLIENT, 5, 1); /* one answer, and a part of the next */
-  array = batch_run(batch_of(s.client, increments), 0, &call);
+  array = batch_run(batch_of(s.client, increments), 0, &s.call);
   check_array(array, COMMANDS);
   check_element_int(array, 0, 2);
   pmx_reply_free(array);
@@ -183,15 +188,15 @@ END_TEST
 /* Two tries: what the first may have run stays unknown when the second is not even sent. */
 START_TEST(what_an_earlier_try_may_have_run_stays_unknown)
 {
-  pmx_call call = call_flags(PMX_CALL_RETRY_SAFE, 200);
   struct scene s;
   pmx_reply *array;
 
   scene_open(&s, _i);
+  s.call = side_call(&s.side, PMX_CALL_RETRY_SAFE, 200);
   settle(&s);
   proxy_refuse(s.proxy, true);
   proxy_cut(s.proxy, PROXY_TO_CLIENT, 5, 1);
-  array = batch_run(batch_of(s.client, increments), 0, &call);
+  array = batch_run(batch_of(s.client, increments), 0, &s.call);
   check_array(array, COMMANDS);
   for (size_t i = 0; i < COMMANDS; i++) {
     ck_assert_int_eq(pmx_reply_status(pmx_reply_at(array, i)), PMX_UNKNOWN);
@@ -220,8 +225,8 @@ static pmx_batch *large_batch(pmx_client *client)
   return batch;
 }
 
-/* UNKNOWN, then NOT_RUN: at least one of each. */
-static void check_torn(pmx_reply *array, pmx_cause cause)
+/* UNKNOWN, then NOT_RUN: at least one of each. How many are UNKNOWN. */
+static size_t check_torn(pmx_reply *array, pmx_cause cause)
 {
   size_t unknown = 0;
 
@@ -233,22 +238,11 @@ static void check_torn(pmx_reply *array, pmx_cause cause)
   for (size_t i = 0; i < PIECES; i++)
     check_element_fails(array, i, i < unknown ? PMX_UNKNOWN : PMX_NOT_RUN, cause);
   pmx_reply_free(array);
+  return unknown;
 }
 
-struct sender {
-  pmx_batch *batch;
-  pmx_reply *reply;
-};
-
-static void send_batch(void *arg)
-{
-  struct sender *s = arg;
-
-  s->reply = batch_run(s->batch, 0, NULL);
-}
-
-/* Reads the first one, and no more. */
-static int stall_at_set(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+/* Reads the first command, and then no more than came along with it. */
+static int read_one(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
 {
   if (strcmp(argv[0], "SET") != 0)
     return answer_values(ud, conn, argc, argv, len);
@@ -256,19 +250,34 @@ static int stall_at_set(void *ud, struct fake_conn *conn, int argc, char **argv,
   return 0;
 }
 
+struct sender {
+  struct side side;
+  pmx_batch *batch;
+  pmx_reply *reply;
+};
+
+static void send_batch(void *arg)
+{
+  struct sender *s = arg;
+  pmx_call call = side_call(&s->side, 0, PMX_DEFAULT);
+
+  s->reply = batch_run(s->batch, 0, &call);
+}
+
 START_TEST(commands_that_were_not_begun_when_the_connection_was_lost_did_not_run)
 {
-  struct fake *fake = fake_for(&ways[_i], stall_at_set, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  struct sender sender = {.batch = large_batch(client)};
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, read_one, NULL);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  struct sender sender = {.side = side, .batch = large_batch(client)};
   struct background *thread;
 
+  side_connect(&side, client);
   thread = background_start(send_batch, &sender);
   ck_assert(fake_wait_seen(fake, "SET", 1, SOON_MS));
-  fake_reset(fake_conn_at(fake, 0));
+  fake_reset(fake_conn_at(fake, side.conn));
   background_join(thread);
-  check_torn(sender.reply, PMX_CAUSE_LOST);
-  ck_assert_uint_eq(fake_seen(fake, "SET"), 1);
+  ck_assert_uint_ge(check_torn(sender.reply, PMX_CAUSE_LOST), fake_seen(fake, "SET"));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -277,16 +286,16 @@ END_TEST
 /* On a connection of its own the rest never follows; on a shared one it does. */
 START_TEST(given_up_in_the_middle_of_the_write_says_what_will_still_be_sent)
 {
-  struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  int shared = strategy_has(ways[_i].strategy, SHARES);
-  pmx_call call = call_in(300);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, answer_values, NULL);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  pmx_call call = side_call(&side, 0, 300);
   pmx_reply *array;
 
-  check_is_ok(call_words(client, "PING"));
-  fake_stall(fake_conn_at(fake, 0));
+  side_connect(&side, client);
+  fake_stall(fake_conn_at(fake, side.conn));
   array = batch_run(large_batch(client), 0, &call);
-  if (shared) {
+  if (side.shares) {
     check_array(array, PIECES);
     for (size_t i = 0; i < PIECES; i++)
       check_element_fails(array, i, PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
@@ -294,11 +303,12 @@ START_TEST(given_up_in_the_middle_of_the_write_says_what_will_still_be_sent)
   } else {
     check_torn(array, PMX_CAUSE_TIMEOUT);
   }
-  fake_resume(fake_conn_at(fake, 0));
-  get_value(client, "k");
-  ck_assert_uint_eq(fake_accepted(fake), shared ? 1 : 2);
-  ck_assert_uint_eq(fake_seen(fake, "SET"), shared ? PIECES : fake_seen(fake, "SET"));
-  ck_assert_uint_lt(shared ? 0 : fake_seen(fake, "SET"), PIECES);
+  fake_resume(fake_conn_at(fake, side.conn));
+  call.timeout_ms = PMX_DEFAULT;
+  check_value(pmx_command_call(client, &call, "GET k"), "k");
+  ck_assert_uint_eq(fake_accepted(fake), side.conn + (side.shares ? 1 : 2));
+  ck_assert_uint_eq(fake_seen(fake, "SET"), side.shares ? PIECES : fake_seen(fake, "SET"));
+  ck_assert_uint_lt(side.shares ? 0 : fake_seen(fake, "SET"), PIECES);
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -315,15 +325,15 @@ static int answer_some(void *ud, struct fake_conn *conn, int argc, char **argv, 
 
 START_TEST(answers_that_came_before_the_deadline_are_kept)
 {
-  struct fake *fake = fake_for(&ways[_i], answer_some, NULL);
-  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
-  int shared = strategy_has(ways[_i].strategy, SHARES);
-  pmx_call call = call_in(250);
+  struct side side = side_at(_i);
+  struct fake *fake = fake_for(side.way, answer_some, NULL);
+  pmx_client *client = open_side(&side, fake_url(fake), NULL);
+  pmx_call call = side_call(&side, 0, 250);
   struct caller other;
   pmx_reply *array;
 
-  check_is_ok(call_words(client, "PING"));
-  if (shared)
+  side_connect(&side, client);
+  if (side.shares)
     caller_start(&other, client, "GET other", NULL);
   array = batch_run(batch_of(client, "GET a; GET b; GET late; GET d"), 0, &call);
   check_array(array, 4);
@@ -333,12 +343,13 @@ START_TEST(answers_that_came_before_the_deadline_are_kept)
   check_element_fails(array, 3, PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
   check_says(pmx_reply_at(array, 2), "a batch");
   pmx_reply_free(array);
-  if (shared)
+  if (side.shares)
     check_value(caller_end(&other), "other");
-  get_value(client, "k"); /* not "late" */
-  if (shared)
+  call.timeout_ms = PMX_DEFAULT;
+  check_value(pmx_command_call(client, &call, "GET k"), "k"); /* not "late" */
+  if (side.shares)
     ck_assert_uint_eq(stats_of(client).late_replies, 2);
-  ck_assert_uint_eq(fake_accepted(fake), shared ? 1 : 2);
+  ck_assert_uint_eq(fake_accepted(fake), side.conn + (side.shares ? 1 : 2));
   close_client(client);
   ck_assert(fake_stop(fake));
 }
@@ -349,13 +360,13 @@ int main(void)
   TCase *tc = checks_case("batch_lost");
 
   server_require("batch_lost");
-  add_for_ways(tc, cut_at_any_byte_leaves_true_statuses);
-  add_for_ways(tc, cut_at_any_byte_leaves_all_or_nothing_of_a_transaction);
-  add_for_ways(tc, batch_that_only_reads_is_sent_again_as_a_whole);
-  add_for_ways(tc, batch_that_may_run_twice_is_sent_again_when_the_caller_allows_it);
-  add_for_ways(tc, what_an_earlier_try_may_have_run_stays_unknown);
-  add_for_ways(tc, commands_that_were_not_begun_when_the_connection_was_lost_did_not_run);
-  add_for_ways(tc, given_up_in_the_middle_of_the_write_says_what_will_still_be_sent);
-  add_for_ways(tc, answers_that_came_before_the_deadline_are_kept);
+  add_for_sides(tc, cut_at_any_byte_leaves_true_statuses);
+  add_for_sides(tc, cut_at_any_byte_leaves_all_or_nothing_of_a_transaction);
+  add_for_sides(tc, batch_that_only_reads_is_sent_again_as_a_whole);
+  add_for_sides(tc, batch_that_may_run_twice_is_sent_again_when_the_caller_allows_it);
+  add_for_sides(tc, what_an_earlier_try_may_have_run_stays_unknown);
+  add_for_sides(tc, commands_that_were_not_begun_when_the_connection_was_lost_did_not_run);
+  add_for_sides(tc, given_up_in_the_middle_of_the_write_says_what_will_still_be_sent);
+  add_for_sides(tc, answers_that_came_before_the_deadline_are_kept);
   return checks_run("batch_lost", tc);
 }

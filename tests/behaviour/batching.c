@@ -3,10 +3,58 @@
 #include "behaviour/batching.h"
 
 #include <check.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/util.h"
+
 enum { WORDS = 8 };
+
+/* ---- sides ---- */
+
+struct side side_at(int i)
+{
+  struct side side = {.way = &ways[i % way_count]};
+  bool dedicates = strategy_has(side.way->strategy, DEDICATES);
+
+  side.shares = strategy_has(side.way->strategy, SHARES) && i < way_count;
+  side.flags = dedicates && !side.shares ? PMX_CALL_DEDICATED : 0;
+  side.conn = side.flags ? 1 : 0;
+  return side;
+}
+
+pmx_client *open_side(const struct side *side, const char *url, ...)
+{
+  pmx_options *options = options_for(side->way->strategy);
+  const char *name = "hybrid.batch_size", *value = "256MiB";
+  va_list args;
+
+  va_start(args, url);
+  for (; name; name = va_arg(args, const char *)) {
+    if (!value)
+      value = va_arg(args, const char *);
+    ck_assert_msg(pmx_options_set(options, name, value) == PMX_OK, "%s",
+                  pmx_options_error(options));
+    value = NULL;
+  }
+  va_end(args);
+  return open_client_with(url, options);
+}
+
+pmx_call side_call(const struct side *side, uint64_t flags, int64_t timeout_ms)
+{
+  return call_flags(side->flags | flags, timeout_ms);
+}
+
+void side_connect(const struct side *side, pmx_client *client)
+{
+  pmx_call call = side_call(side, 0, PMX_DEFAULT);
+
+  check_is_ok(pmx_command_call(client, &call, "PING"));
+}
+
+/* ---- batches ---- */
 
 static void add_one(pmx_batch *batch, char *line)
 {

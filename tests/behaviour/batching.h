@@ -9,6 +9,27 @@
 #include "behaviour/behaviour.h"
 #include "behaviour/leasing.h"
 
+/* ---- sides: every way, and once more where a batch can go to a connection of its own ---- */
+struct side {
+  const struct way *way;
+  bool shares;    /* the batch goes where other calls are */
+  uint64_t flags; /* what a call needs to go there */
+  size_t conn;    /* the number of the first connection it can go to */
+};
+struct side side_at(int i);
+#define add_for_sides(tc, test)                                                                    \
+  do {                                                                                             \
+    for (int i_ = 0; i_ < 2 * way_count; i_++) {                                                   \
+      if (i_ < way_count || strategy_has(ways[i_ - way_count].strategy, DEDICATES))                \
+        tcase_add_loop_test((tc), (test), i_, i_ + 1);                                             \
+    }                                                                                              \
+  } while (0)
+/* No batch is too large for a lane; names and values of options, then NULL. */
+pmx_client *open_side(const struct side *, const char *url, ...) __attribute__((sentinel));
+pmx_call side_call(const struct side *, uint64_t flags, int64_t timeout_ms);
+/* The first connection that the batch can go to is open, and it is number `conn`. */
+void side_connect(const struct side *, pmx_client *);
+
 /* "SET k v; INCR n": commands of words. What must be added is added, or the test fails. */
 pmx_batch *batch_of(pmx_client *, const char *commands);
 void batch_add_words(pmx_batch *, const char *commands);
@@ -24,7 +45,6 @@ void check_element_text(const pmx_reply *array, size_t i, const char *expected);
   check_outcome(pmx_reply_ref(pmx_reply_at((array), (i))), (status), (cause), __FILE__, __LINE__)
 /* An array of n that is OK as such; anything else fails the test. */
 void check_array(const pmx_reply *array, size_t n);
-/* The text of a failure holds this. */
 
 int64_t server_value(struct server *, const char *key); /* 0: there is none */
 
