@@ -48,7 +48,7 @@ START_TEST(a_cancelled_pop_has_taken_nothing_and_keeps_its_connection)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "1", "cancel_grace", "10s", NULL);
-  int64_t id = client_id(client);
+  int64_t id = client_id_alone(client);
   struct blocked b;
   pmx_stats stats;
 
@@ -59,10 +59,10 @@ START_TEST(a_cancelled_pop_has_taken_nothing_and_keeps_its_connection)
     reply = unblock(&b);
     ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 1);
     check_fails(reply, PMX_NOT_RUN, PMX_CAUSE_CANCELED);
-    ck_assert_int_eq(client_id(client), id);
+    ck_assert_int_eq(client_id_alone(client), id);
   }
   stats = stats_of(client);
-  ck_assert_uint_eq(stats.opened, 1);
+  ck_assert_uint_eq(stats.opened, 1 + lane_beside(client));
   ck_assert_uint_eq(stats.closed, 0);
   ck_assert_uint_eq(stats.unblocks, 5);
   ck_assert_uint_eq(stats.late_wins, 0);
@@ -79,13 +79,13 @@ START_TEST(an_overdue_pop_has_taken_nothing_and_keeps_its_connection)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), "pool.max_size",
                                    "1", "cancel_grace", "10s", NULL);
-  int64_t id = client_id(client), begin = pmx_now_ms();
+  int64_t id = client_id_alone(client), begin = pmx_now_ms();
   pmx_call brief = call_in(40);
 
   check_fails(pmx_command_call(client, &brief, "BLPOP q 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
   ck_assert_int_ge(pmx_now_ms() - begin, 39);
   check_on_time("BLPOP", begin + 40);
-  ck_assert_int_eq(client_id(client), id);
+  ck_assert_int_eq(client_id_alone(client), id);
   ck_assert_uint_eq(stats_of(client).unblocks, 1);
   close_client(client);
   ck_assert(server_stop(server));
@@ -117,7 +117,7 @@ START_TEST(each_command_that_waits_for_a_key_can_be_ended)
     block(&b, server, client, forms[i]);
     check_fails(unblock(&b), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
   }
-  ck_assert_uint_eq(stats_of(client).opened, 1);
+  ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -129,9 +129,10 @@ START_TEST(only_the_first_blocking_command_of_a_connection_costs_more)
   struct server *server = server_start(NULL);
   pmx_client *client = open_client(strategies[_i], server_url(server, SERVER_UNIX), "pool.max_size",
                                    "1", "client_info", "no", NULL);
+  pmx_call alone = call_alone(client, PMX_DEFAULT);
   int64_t before;
 
-  check_is_ok(pmx_command(client, "PING"));
+  check_is_ok(pmx_command_call(client, &alone, "PING"));
   before = server_commands(server);
   check_is_ok(pmx_command(client, "LPUSH q a b c d"));
   ck_assert_int_eq(server_commands(server), before + 1);
@@ -296,12 +297,12 @@ START_TEST(with_nobody_dispatching_a_blocked_call_is_ended_all_the_same)
                                    "pool.max_size", "1", "cancel_grace", "10s", NULL);
   pmx_call brief = call_in(30);
   struct blocked b;
-  int64_t id = client_id(client);
+  int64_t id = client_id_alone(client);
 
   block(&b, server, client, "BLPOP q 0");
   check_fails(unblock(&b), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
   check_fails(pmx_command_call(client, &brief, "BLPOP q 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
-  ck_assert_int_eq(client_id(client), id);
+  ck_assert_int_eq(client_id_alone(client), id);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -351,7 +352,7 @@ START_TEST(a_call_with_a_callback_is_ended_by_its_token_and_by_its_deadline)
     check_fails(outcome(&told), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
     ask(client, &told, &brief, "BLPOP q 0");
     check_fails(outcome(&told), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
-    ck_assert_uint_eq(stats_of(client).opened, 1);
+    ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
     pmx_cancel_free(call.cancel);
   }
   close_client(client);

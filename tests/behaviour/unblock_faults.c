@@ -19,7 +19,8 @@
 
 struct scene {
   struct fake *fake;
-  _Atomic int strangers;  /* connections after the first lead to another process */
+  size_t first;           /* number of the first connection that can wait for a key */
+  _Atomic int strangers;  /* connections after that lead to another process */
   _Atomic int says_error; /* INFO is not allowed */
   _Atomic(struct fake_conn *) blocked, control;
 };
@@ -27,7 +28,7 @@ struct scene {
 static void answer_info(struct scene *s, struct fake_conn *conn)
 {
   char text[160];
-  char last = s->strangers && fake_conn_index(conn) > 0 ? '1' : '0';
+  char last = s->strangers && fake_conn_index(conn) > s->first ? '1' : '0';
 
   snprintf(text, sizeof text, "# Server\r\nredis_version:7.0.0\r\nrun_id:%039d%c\r\nos:x\r\n", 7,
            last);
@@ -57,6 +58,7 @@ static pmx_client *begin(struct scene *s, const char *strategy, const char *grac
   struct fake_options options = {.handler = play, .ud = s};
 
   memset(s, 0, sizeof *s);
+  s->first = strategy_has(strategy, DEDICATES);
   s->fake = fake_start(&options);
   return open_client(strategy, fake_url(s->fake), "pool.max_size", "1", "pool.wait_timeout",
                      "forever", "cancel_grace", grace, "client_info", "no", NULL);
@@ -155,7 +157,7 @@ START_TEST(no_other_call_is_hit_by_an_unblock_that_came_too_late)
   ck_assert(fake_wait_seen(s.fake, "BLPOP", 2, SOON_MS));
   give_element(&s, "y");
   check_element(waiting_end(&second.w), "y");
-  ck_assert_uint_eq(stats_of(client).opened, 1);
+  ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
   end(&s, client);
 }
 END_TEST
@@ -186,7 +188,7 @@ START_TEST(nor_is_the_next_call_on_the_same_lease)
   give_element(&s, "y");
   check_element(waiting_end(&second), "y");
   give_back(lease);
-  ck_assert_uint_eq(stats_of(client).opened, 1);
+  ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
   ck_assert_uint_eq(stats_of(client).waiting, 0);
   end(&s, client);
 }
@@ -230,7 +232,7 @@ START_TEST(an_unblock_that_hit_nobody_known_costs_the_connection)
   fake_reply_int(s.control, 1);
   check_element(ended(&c), "x");
   check_stat(client, closed_dirty, 1);
-  get_value(client, "k");
+  get_value_alone(client, "k");
   end(&s, client);
 }
 END_TEST
@@ -251,7 +253,7 @@ START_TEST(an_unblock_that_is_not_answered_is_given_up_after_the_grace)
   check_on_time("the grace", begun + 60);
   ck_assert_uint_eq(stats_of(client).closed_error, 1);
   ck_assert_uint_eq(stats_of(client).retries, 0);
-  get_value(client, "k");
+  get_value_alone(client, "k");
   end(&s, client);
 }
 END_TEST
@@ -275,8 +277,8 @@ START_TEST(an_answer_that_nothing_waited_is_no_end)
   give_element(&s, "x");
   check_element(ended(&c), "x");
   fake_reply_int(s.control, 0);
-  get_value(client, "k");
-  ck_assert_uint_eq(stats_of(client).opened, 1);
+  get_value_alone(client, "k");
+  ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
   end(&s, client);
 }
 END_TEST
@@ -323,7 +325,7 @@ START_TEST(a_failover_that_comes_first_costs_the_connection)
   fake_close(s.blocked);
   check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   fake_reply_int(s.control, 0);
-  get_value(client, "k");
+  get_value_alone(client, "k");
   end(&s, client);
 }
 END_TEST
@@ -370,7 +372,7 @@ START_TEST(without_a_control_connection_the_blocked_one_is_closed_at_once)
   ck_assert_int_lt(pmx_now_ms() - begun, 10000);
   ck_assert_ptr_null(s.control);
   fake_listen(s.fake, true);
-  get_value(client, "k");
+  get_value_alone(client, "k");
   end(&s, client);
 }
 END_TEST
