@@ -43,6 +43,7 @@
 /* clang-format on */
 enum soak_function { SOAK_FUNCTIONS(SOAK_MEMBER) SOAK_FUNCTION_COUNT };
 extern _Atomic uint64_t soak_called[SOAK_FUNCTION_COUNT];
+extern _Atomic uint64_t soak_orphans; /* that event functions were told of */
 /* CALL(pmx_do)(client, …): calls and counts. Relaxed: it must not order what races. */
 #define CALL(fn) (atomic_fetch_add_explicit(&soak_called[SOAK_##fn], 1, memory_order_relaxed), (fn))
 const char *soak_never_called(void); /* the first function that was not; NULL: all were */

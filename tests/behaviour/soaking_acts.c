@@ -176,7 +176,7 @@ static const struct {
     {act_close, 3},        {act_cancel, 15},    {act_set, 20},     {act_stats, 20},
     {act_names, 3},        {act_options, 3},    {act_reply, 40},   {act_forget, 20},
     {act_explain, 20},     {act_script, 60},    {act_scan, 60},    {act_batch, 60},
-    {act_transaction, 20}, {act_sub, 40},
+    {act_transaction, 20}, {act_sub, 40},       {act_orphan, 20},
 };
 
 static act *any_act(struct caller *w)

@@ -10,6 +10,6 @@ void in_time(struct caller *, const char *what, int64_t limit_ms);
 /* One act each, on a client to which the caller has a reference. The order is room for one. */
 typedef void act(struct caller *, struct opened *, struct order *);
 act act_call, act_async, act_submit, act_future, act_any, act_dispatch, act_lease, act_batch;
-act act_transaction, act_script, act_scan, act_sub;
+act act_transaction, act_script, act_scan, act_sub, act_orphan;
 
 #endif

@@ -68,6 +68,8 @@ void act_batch(struct caller *w, struct opened *at, struct order *o)
     add(w, batch, o);
     expects[i] = o->expect;
   }
+  for (int i = 0; i < n; i++)
+    expects[i].placed = o->expect.placed; /* the last one's call is that of the batch */
   for (unsigned times = 1 + below(w, 2); times > 0; times--) {
     mark_begin(&w->mark, "a batch");
     if (atomic)

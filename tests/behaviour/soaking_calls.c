@@ -185,6 +185,26 @@ void act_any(struct caller *w, struct opened *at, struct order *o)
   }
 }
 
+/* A pop that nobody will be told of, and what it may take. */
+void act_orphan(struct caller *w, struct opened *at, struct order *o)
+{
+  struct expect any = {.kind = EXPECT_INT};
+  pmx_future *future;
+  char list[64];
+
+  (void)o;
+  snprintf(list, sizeof list, "soak:l:%d", w->index);
+  mark_begin(&w->mark, "pmx_submit");
+  future = CALL(pmx_submit)(at->client, NULL, "BLPOP %s 0.02", list);
+  in_time(w, "pmx_submit", 0);
+  mark_begin(&w->mark, "pmx_future_free");
+  CALL(pmx_future_free)(future);
+  in_time(w, "pmx_future_free", 0);
+  mark_begin(&w->mark, "a call");
+  end_reply(w, CALL(pmx_command)(at->client, "RPUSH %s %s", list, list), &any);
+  in_time(w, "a call", SOAK_DEFAULT_MS);
+}
+
 void act_dispatch(struct caller *w, struct opened *at, struct order *o)
 {
   struct pollfd ready = {CALL(pmx_client_fd)(at->client), POLLIN, 0};

@@ -58,7 +58,12 @@ static const struct {
     {"mux.stall_timeout", {"10ms", "100ms", NULL, NULL}, true},
     {"mux.keepalive", {"5ms", "50ms", NULL, NULL}, true},
     {"mux.spin", {"20us", "1ms", "off", NULL}, true},
+    {"cancel_grace", {"off", "10ms", "100ms", NULL}, true},
     {"hybrid.bulk_request", {"1KiB", "2KiB", NULL, NULL}, false},
+    {"hybrid.batch_commands", {"1", "3", NULL, NULL}, false},
+    {"hybrid.batch_size", {"1KiB", "2KiB", NULL, NULL}, false},
+    {"hybrid.learn", {"off", "on", "on", NULL}, false},
+    {"hybrid.bulk_reply", {"1KiB", "2KiB", NULL, NULL}, false},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
