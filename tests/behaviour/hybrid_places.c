@@ -274,7 +274,7 @@ END_TEST
 enum { MEETING = 2, WRITERS = 50, ROUNDS = 20 };
 
 struct meeting {
-  pthread_barrier_t have_read;
+  pthread_barrier_t together;
   atomic_int meeting; /* threads that still do */
   _Atomic uint64_t runs, writes;
 };
@@ -294,7 +294,7 @@ static int add_one(void *ud, pmx_lease *lease, pmx_batch *batch)
 
   pmx_reply_free(reply);
   if (v->runs++ == 0)
-    pthread_barrier_wait(&v->m->have_read);
+    pthread_barrier_wait(&v->m->together);
   pmx_batch_add(batch, "SET n %lld", (long long)value + 1);
   return ok ? 0 : -1;
 }
@@ -313,6 +313,7 @@ static void meet_or_write(int thread, void *arg)
     check_array(array, 1);
     pmx_reply_free(array);
     atomic_fetch_add(&m->runs, (uint64_t)v.runs);
+    pthread_barrier_wait(&m->together); /* the next round begins when both have ended this one */
   }
   if (thread < MEETING)
     atomic_fetch_sub(&m->meeting, 1);
@@ -329,9 +330,9 @@ START_TEST(transactions_that_meet_are_noticed_beside_a_busy_lane)
   uint64_t lane = stats_of(client).lane_requests, written = 0;
   char key[32];
 
-  pthread_barrier_init(&m.have_read, NULL, MEETING);
+  pthread_barrier_init(&m.together, NULL, MEETING);
   run_threads(MEETING + WRITERS, meet_or_write, &m);
-  pthread_barrier_destroy(&m.have_read);
+  pthread_barrier_destroy(&m.together);
   ck_assert_int_eq(server_value(server, "n"), MEETING * ROUNDS);
   ck_assert_uint_eq(m.runs, (MEETING + 1) * ROUNDS); /* one of the two had to begin again */
   ck_assert_uint_eq(stats_of(client).retries, ROUNDS);

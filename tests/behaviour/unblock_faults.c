@@ -320,6 +320,7 @@ START_TEST(a_failover_that_comes_first_costs_the_connection)
   check_stat(client, closed_dirty, 1);
   start(&c, &s, client, NULL);
   fire(&c, &s);
+  fake_stall(s.blocked); /* it reads nothing more */
   fake_reply_error(s.blocked, "UNBLOCKED force unblock from blocking operation, instance state "
                               "changed (master -> replica?)");
   fake_close(s.blocked);
