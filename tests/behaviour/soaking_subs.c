@@ -78,6 +78,7 @@ static void use(struct caller *w, struct opened *at, pmx_sub *sub, bool pulls, s
       pull(w, sub, &o->call);
     break;
   default:
+    o->call.flags &= ~(uint64_t)(PMX_CALL_DEDICATED | PMX_CALL_SHARED); /* judged by act_call */
     finish(w, "PUBLISH", pmx_do(at->client, &o->call, "PUBLISH", name, name, (char *)NULL));
     break;
   }
