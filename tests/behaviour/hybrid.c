@@ -5,7 +5,6 @@
 #include "behaviour/behaviour.h"
 
 #include <check.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -381,158 +380,6 @@ START_TEST(other_strategies_refuse_the_flag_they_cannot_honour)
 }
 END_TEST
 
-/* ---- commands nobody here knows ---- */
-
-struct module {
-  const char *flag; /* what COMMAND INFO says of it; NULL: it does not know it */
-};
-
-static int answer_as_module(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
-{
-  const struct module *m = ud;
-
-  if (strcasecmp(argv[0], "COMMAND") != 0)
-    return answer_values(ud, conn, argc, argv, len);
-  ck_assert_str_eq(argv[2], "FOO.BAR");
-  fake_reply_array(conn, 1);
-  if (!m->flag) {
-    fake_reply_null(conn);
-    return 0;
-  }
-  fake_reply_array(conn, 6);
-  fake_reply_text(conn, "foo.bar");
-  fake_reply_int(conn, 2);
-  fake_reply_array(conn, 1);
-  fake_reply_simple(conn, m->flag);
-  for (int i = 0; i < 3; i++)
-    fake_reply_int(conn, 1);
-  return 0;
-}
-
-static const struct {
-  const char *flag;
-  bool shares;
-} modules[] = {{"readonly", true}, {"blocking", false}, {"pubsub", false}, {NULL, false}};
-
-START_TEST(the_server_is_asked_once_what_an_unknown_command_is)
-{
-  struct module module = {modules[_i].flag};
-  struct fake *fake = fake_for(&(struct way){"hybrid", false}, answer_as_module, &module);
-  pmx_client *client = open_client("hybrid", fake_url(fake), NULL);
-  int64_t end = now_ms() + SOON_MS;
-  uint64_t unknown;
-  char text[200];
-
-  explain_words(client, "foo.bar k", text, sizeof text);
-  ck_assert_int_eq(strncmp(text, "dedicated: foo.bar is not known", 31), 0);
-  ck_assert_uint_eq(fake_seen(fake, "COMMAND"), 0);
-  check_is_ok(pmx_command(client, "foo.bar k"));
-  ck_assert_uint_eq(stats_of(client).routed_unknown, 1);
-  do
-    explain_words(client, "Foo.Bar k", text, sizeof text);
-  while (modules[_i].shares && strncmp(text, "lane: ", 6) != 0 && now_ms() < end);
-  ck_assert(fake_wait_seen(fake, "COMMAND", 1, SOON_MS));
-  for (int i = 0; i < 100; i++)
-    check_is_ok(pmx_command(client, i % 2 ? "FOO.BAR k" : "foo.bar k"));
-  unknown = stats_of(client).routed_unknown;
-  ck_assert_uint_eq(unknown, modules[_i].shares ? 1 : 101);
-  ck_assert_uint_eq(fake_seen(fake, "COMMAND"), 1);
-  ck_assert_uint_eq(stats_of(client).commands, 101); /* the question is not the program's */
-  close_client(client);
-  ck_assert(fake_stop(fake));
-}
-END_TEST
-
-/* ---- the trace sees where and why ---- */
-
-struct traced {
-  pthread_mutex_t mutex;
-  char text[1024]; /* begins and ends, in order */
-  int begun, ended;
-};
-
-static void *trace_begin(void *ud, const pmx_trace_call *call)
-{
-  struct traced *t = ud;
-
-  pthread_mutex_lock(&t->mutex);
-  snprintf(t->text + strlen(t->text), sizeof t->text - strlen(t->text), "%s %s %s; ", call->command,
-           call->place, call->reason);
-  t->begun++;
-  pthread_mutex_unlock(&t->mutex);
-  return (void *)call->command;
-}
-
-static void trace_end(void *ud, void *span, const pmx_trace_call *call, const pmx_reply *reply)
-{
-  struct traced *t = ud;
-
-  ck_assert_ptr_eq(span, call->command);
-  ck_assert_int_eq(pmx_reply_status(reply), PMX_OK);
-  pthread_mutex_lock(&t->mutex);
-  t->ended++;
-  pthread_mutex_unlock(&t->mutex);
-}
-
-static bool trace_ended(struct traced *t, int n)
-{
-  int64_t end = now_ms() + SOON_MS;
-  int ended;
-
-  do {
-    pthread_mutex_lock(&t->mutex);
-    ended = t->ended;
-    pthread_mutex_unlock(&t->mutex);
-  } while (ended < n && now_ms() < end);
-  return ended == n;
-}
-
-static void drop(void *ud, const pmx_reply *reply)
-{
-  (void)ud, (void)reply;
-}
-
-START_TEST(trace_tells_place_and_reason_and_ends_once)
-{
-  static const char *const expected[] = {
-      "SET dedicated strategy; BLPOP dedicated strategy; SET dedicated strategy; ",
-      "SET lane strategy; ", "SET lane ordinary; BLPOP dedicated blocks; SET dedicated asked; "};
-  struct server *server = server_start(NULL);
-  struct traced traced = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-  pmx_trace trace = {sizeof trace, trace_begin, trace_end};
-  pmx_options *options = options_for(strategies[_i]);
-  pmx_call own = call_flags(PMX_CALL_DEDICATED, 5000);
-  bool lends = strategy_has(strategies[_i], LEASES);
-  char wanted[256];
-  pmx_client *client;
-  pmx_lease *lease;
-
-  pmx_options_set_trace(options, &trace, &traced);
-  client = open_client_with(server_url(server, SERVER_TCP), options);
-  check_is_ok(pmx_command(client, "SET k v"));
-  if (lends) {
-    pmx_reply_free(pmx_command(client, "BLPOP none 0.01"));
-    check_is_ok(pmx_command_call(client, &own, "SET k v"));
-    lease = take(client);
-    lease_ok(lease, "MULTI");
-    lease_ok(lease, "DISCARD");
-    give_back(lease);
-  }
-  pmx_reply_free(pmx_command(client, "SUBSCRIBE c")); /* refused: not traced */
-  ck_assert_int_eq(pmx_async(client, NULL, drop, NULL, "GET k"), PMX_OK);
-  check_is_ok(pmx_future_take(pmx_submit(client, NULL, "GET k")));
-  ck_assert_msg(trace_ended(&traced, lends ? 7 : 3), "%d ended of %d: %s", traced.ended,
-                traced.begun, traced.text);
-  snprintf(wanted, sizeof wanted, "%s%s", expected[_i],
-           lends ? "MULTI lease lease; DISCARD lease lease; " : "");
-  close_client(client);
-  ck_assert_int_eq(traced.begun, traced.ended);
-  ck_assert_msg(strncmp(traced.text, wanted, strlen(wanted)) == 0, "%s\nnot %s", traced.text,
-                wanted);
-  ck_assert(server_stop(server));
-}
-END_TEST
-
 int main(void)
 {
   TCase *tc = checks_case("hybrid");
@@ -548,8 +395,5 @@ int main(void)
   tcase_add_loop_test(tc, a_lane_that_hangs_delays_no_pooled_connection, 0, 2);
   tcase_add_loop_test(tc, flags_say_where_a_call_goes, 0, 2);
   tcase_add_test(tc, other_strategies_refuse_the_flag_they_cannot_honour);
-  tcase_add_loop_test(tc, the_server_is_asked_once_what_an_unknown_command_is, 0,
-                      sizeof modules / sizeof *modules);
-  add_for_strategies(tc, trace_tells_place_and_reason_and_ends_once);
   return checks_run("hybrid", tc);
 }

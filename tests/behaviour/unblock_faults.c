@@ -2,147 +2,26 @@
 /* unblock_faults.c - ending the wait of a blocked command when something goes wrong: with the
  * answer to CLIENT UNBLOCK, with the control connection, with the server. The element is the reply,
  * or the outcome says UNKNOWN; nobody else is ever hit by the UNBLOCK. */
-#include <poolmux/poolmux.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "behaviour/unblocking.h"
 
-#include "behaviour/behaviour.h"
-#include "behaviour/leasing.h"
+#include <check.h>
+#include <string.h>
+
 #include "harness/checks.h"
 #include "harness/util.h"
-
-/* ---- a server that does what the test says ---- */
-
-struct scene {
-  struct fake *fake;
-  size_t first;           /* number of the first connection that can wait for a key */
-  _Atomic int strangers;  /* connections after that lead to another process */
-  _Atomic int says_error; /* INFO is not allowed */
-  _Atomic(struct fake_conn *) blocked, control;
-};
-
-static void answer_info(struct scene *s, struct fake_conn *conn)
-{
-  char text[160];
-  char last = s->strangers && fake_conn_index(conn) > s->first ? '1' : '0';
-
-  snprintf(text, sizeof text, "# Server\r\nredis_version:7.0.0\r\nrun_id:%039d%c\r\nos:x\r\n", 7,
-           last);
-  if (s->says_error)
-    fake_reply_error(conn, "NOPERM this user has no permissions to run the 'info' command");
-  else
-    fake_reply_text(conn, text);
-}
-
-static int play(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
-{
-  struct scene *s = ud;
-
-  if (strcasecmp(argv[0], "INFO") == 0)
-    answer_info(s, conn);
-  else if (strcasecmp(argv[0], "BLPOP") == 0)
-    atomic_store(&s->blocked, conn);
-  else if (argc > 1 && strcasecmp(argv[0], "CLIENT") == 0 && strcasecmp(argv[1], "UNBLOCK") == 0)
-    atomic_store(&s->control, conn);
-  else
-    return answer_values(NULL, conn, argc, argv, len);
-  return 0;
-}
-
-static pmx_client *begin(struct scene *s, const char *strategy, const char *grace)
-{
-  struct fake_options options = {.handler = play, .ud = s};
-
-  memset(s, 0, sizeof *s);
-  s->first = strategy_has(strategy, DEDICATES);
-  s->fake = fake_start(&options);
-  return open_client(strategy, fake_url(s->fake), "pool.max_size", "1", "pool.wait_timeout",
-                     "forever", "cancel_grace", grace, "client_info", "no", NULL);
-}
-
-static void end(struct scene *s, pmx_client *client)
-{
-  close_client(client);
-  ck_assert(fake_stop(s->fake));
-}
-
-static bool is_asked(void *scene)
-{
-  return atomic_load(&((struct scene *)scene)->control) != NULL;
-}
-
-struct call {
-  struct waiting w;
-  pmx_cancel *token;
-};
-
-static void start(struct call *c, struct scene *s, pmx_client *client, pmx_lease *lease)
-{
-  size_t seen = fake_seen(s->fake, "BLPOP");
-
-  memset(c, 0, sizeof *c);
-  c->token = pmx_cancel_new();
-  c->w.client = client;
-  c->w.lease = lease;
-  c->w.command = "BLPOP q 0";
-  c->w.call = call_in(30000);
-  c->w.call.cancel = c->token;
-  waiting_start(&c->w);
-  ck_assert(fake_wait_seen(s->fake, "BLPOP", seen + 1, SOON_MS));
-}
-
-static void fire(struct call *c, struct scene *s)
-{
-  atomic_store(&s->control, NULL);
-  pmx_cancel_fire(c->token);
-  ck_assert(wait_for(is_asked, s, SOON_MS));
-}
-
-static pmx_reply *ended(struct call *c)
-{
-  pmx_reply *reply = waiting_end(&c->w);
-
-  pmx_cancel_free(c->token);
-  return reply;
-}
-
-static void give_element(struct scene *s, const char *element)
-{
-  fake_reply_array(s->blocked, 2);
-  fake_reply_text(s->blocked, "q");
-  fake_reply_text(s->blocked, element);
-}
-
-static void say_unblocked(struct scene *s)
-{
-  fake_reply_error(s->blocked, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
-}
-
-static void check_element(pmx_reply *reply, const char *element)
-{
-  const char *text = pmx_reply_str(pmx_reply_at(reply, 1), NULL);
-
-  ck_assert_msg(text && strcmp(text, element) == 0, "got %s: %s", text ? text : "nothing",
-                pmx_reply_error(reply));
-  pmx_reply_free(reply);
-}
 
 /* ---- the element was faster ---- */
 
 START_TEST(no_other_call_is_hit_by_an_unblock_that_came_too_late)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  struct call first, second;
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
+  struct pop first, second;
 
-  start(&first, &s, client, NULL);
-  fire(&first, &s);
-  give_element(&s, "x");
-  check_element(ended(&first), "x");
+  pop_start(&first, &s, client, NULL);
+  pop_fire(&first, &s);
+  scene_gives(&s, "x");
+  check_popped(pop_ended(&first), "x");
   ck_assert_uint_eq(stats_of(client).late_wins, 1);
   memset(&second, 0, sizeof second);
   second.w.client = client;
@@ -155,26 +34,26 @@ START_TEST(no_other_call_is_hit_by_an_unblock_that_came_too_late)
   ck_assert_uint_eq(stats_of(client).idle, 0);
   fake_reply_int(s.control, 0);
   ck_assert(fake_wait_seen(s.fake, "BLPOP", 2, SOON_MS));
-  give_element(&s, "y");
-  check_element(waiting_end(&second.w), "y");
+  scene_gives(&s, "y");
+  check_popped(waiting_end(&second.w), "y");
   ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
 START_TEST(nor_is_the_next_call_on_the_same_lease)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
   pmx_lease *lease = take(client);
-  struct call first;
+  struct pop first;
   struct waiting second = {.client = client, .lease = lease, .command = "BLPOP q 0"};
   pmx_call brief = call_in(20);
 
-  start(&first, &s, client, lease);
-  fire(&first, &s);
-  give_element(&s, "x");
-  check_element(ended(&first), "x");
+  pop_start(&first, &s, client, lease);
+  pop_fire(&first, &s);
+  scene_gives(&s, "x");
+  check_popped(pop_ended(&first), "x");
   check_value(lease_words(lease, "GET k"), "k"); /* it waits for nothing */
   check_fails(pmx_lease_command(lease, &brief, "BLPOP q 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
   ck_assert_uint_eq(fake_seen(s.fake, "BLPOP"), 1);
@@ -185,12 +64,12 @@ START_TEST(nor_is_the_next_call_on_the_same_lease)
   ck_assert_int_eq(pmx_release(lease), PMX_INVALID); /* a call is inside */
   fake_reply_int(s.control, 0);
   ck_assert(fake_wait_seen(s.fake, "BLPOP", 2, SOON_MS));
-  give_element(&s, "y");
-  check_element(waiting_end(&second), "y");
+  scene_gives(&s, "y");
+  check_popped(waiting_end(&second), "y");
   give_back(lease);
   ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
   ck_assert_uint_eq(stats_of(client).waiting, 0);
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
@@ -199,15 +78,15 @@ END_TEST
 START_TEST(a_lost_answer_costs_the_connection)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
   pmx_lease *lease = take(client);
   struct waiting held = {.client = client, .lease = lease, .command = "BLPOP q 0"};
-  struct call first;
+  struct pop first;
 
-  start(&first, &s, client, lease);
-  fire(&first, &s);
-  give_element(&s, "x");
-  check_element(ended(&first), "x");
+  pop_start(&first, &s, client, lease);
+  pop_fire(&first, &s);
+  scene_gives(&s, "x");
+  check_popped(pop_ended(&first), "x");
   held.call = call_in(30000);
   waiting_start(&held);
   sleep_ms(10); /* held by now, or it will find the connection doomed: the same end */
@@ -216,24 +95,24 @@ START_TEST(a_lost_answer_costs_the_connection)
   give_back(lease);
   ck_assert_uint_eq(stats_of(client).closed_dirty, 1);
   ck_assert_uint_eq(fake_seen(s.fake, "BLPOP"), 1);
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
 START_TEST(an_unblock_that_hit_nobody_known_costs_the_connection)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  struct call c;
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
+  struct pop c;
 
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
-  give_element(&s, "x");
+  pop_start(&c, &s, client, NULL);
+  pop_fire(&c, &s);
+  scene_gives(&s, "x");
   fake_reply_int(s.control, 1);
-  check_element(ended(&c), "x");
+  check_popped(pop_ended(&c), "x");
   check_stat(client, closed_dirty, 1);
   get_value_alone(client, "k");
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
@@ -242,19 +121,19 @@ END_TEST
 START_TEST(an_unblock_that_is_not_answered_is_given_up_after_the_grace)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "60ms");
+  pmx_client *client = scene_begin(&s, strategies[_i], "60ms");
   int64_t begun = pmx_now_ms();
-  struct call c;
+  struct pop c;
 
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
-  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  pop_start(&c, &s, client, NULL);
+  pop_fire(&c, &s);
+  check_fails(pop_ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   ck_assert_int_ge(pmx_now_ms() - begun, 59);
   check_on_time("the grace", begun + 60);
   ck_assert_uint_eq(stats_of(client).closed_error, 1);
   ck_assert_uint_eq(stats_of(client).retries, 0);
   get_value_alone(client, "k");
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
@@ -263,23 +142,23 @@ END_TEST
 START_TEST(an_answer_that_nothing_waited_is_no_end)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  struct call c;
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
+  struct pop c;
 
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
+  pop_start(&c, &s, client, NULL);
+  pop_fire(&c, &s);
   for (int i = 0; i < 3; i++) {
     struct fake_conn *control = atomic_exchange(&s.control, NULL);
 
     fake_reply_int(control, 0);
-    ck_assert(wait_for(is_asked, &s, SOON_MS));
+    ck_assert(wait_for(scene_is_asked, &s, SOON_MS));
   }
-  give_element(&s, "x");
-  check_element(ended(&c), "x");
+  scene_gives(&s, "x");
+  check_popped(pop_ended(&c), "x");
   fake_reply_int(s.control, 0);
   get_value_alone(client, "k");
   ck_assert_uint_eq(stats_of(client).opened, 1 + lane_beside(client));
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
@@ -291,108 +170,108 @@ START_TEST(an_element_right_behind_the_refusal_leaves_it_unknown)
   static const char both[] = "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"
                              "*2\r\n$1\r\nq\r\n$1\r\nx\r\n";
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
   int64_t begun = pmx_now_ms();
-  struct call c;
+  struct pop c;
 
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
+  pop_start(&c, &s, client, NULL);
+  pop_fire(&c, &s);
   fake_send(s.blocked, both, sizeof both - 1);
   fake_reply_int(s.control, 1);
-  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  check_fails(pop_ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   ck_assert_int_lt(pmx_now_ms() - begun, 10000);
   get_value(client, "k");
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
 START_TEST(a_failover_that_comes_first_costs_the_connection)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  struct call c;
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
+  struct pop c;
 
-  start(&c, &s, client, NULL); /* nobody cancels it */
+  pop_start(&c, &s, client, NULL); /* nobody cancels it */
   fake_reply_error(s.blocked, "UNBLOCKED force unblock from blocking operation, instance state "
                               "changed (master -> replica?)");
   fake_close(s.blocked);
-  check_fails(ended(&c), PMX_SERVER_ERROR, PMX_CAUSE_NONE);
+  check_fails(pop_ended(&c), PMX_SERVER_ERROR, PMX_CAUSE_NONE);
   check_stat(client, closed_dirty, 1);
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
+  pop_start(&c, &s, client, NULL);
+  pop_fire(&c, &s);
   fake_stall(s.blocked); /* it reads nothing more */
   fake_reply_error(s.blocked, "UNBLOCKED force unblock from blocking operation, instance state "
                               "changed (master -> replica?)");
   fake_close(s.blocked);
-  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  check_fails(pop_ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   fake_reply_int(s.control, 0);
   get_value_alone(client, "k");
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
 START_TEST(another_server_process_is_never_sent_an_unblock)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  struct call c;
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
+  struct pop c;
 
   s.strangers = 1;
   for (int i = 0; i < 3; i++) {
     int64_t begun = pmx_now_ms();
 
-    start(&c, &s, client, NULL);
+    pop_start(&c, &s, client, NULL);
     if (i > 0) { /* now both lead to the other one: allowed again */
-      fire(&c, &s);
-      say_unblocked(&s);
+      pop_fire(&c, &s);
+      scene_says_unblocked(&s);
       fake_reply_int(s.control, 1);
-      check_fails(ended(&c), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
+      check_fails(pop_ended(&c), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
       continue;
     }
     pmx_cancel_fire(c.token);
-    check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+    check_fails(pop_ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
     ck_assert_int_lt(pmx_now_ms() - begun, 10000); /* not the whole grace */
     ck_assert_ptr_null(s.control);
     ck_assert_uint_eq(stats_of(client).closed_error, 1);
   }
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
 START_TEST(without_a_control_connection_the_blocked_one_is_closed_at_once)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
+  pmx_client *client = scene_begin(&s, strategies[_i], "30s");
   int64_t begun = pmx_now_ms();
-  struct call c;
+  struct pop c;
 
-  start(&c, &s, client, NULL);
+  pop_start(&c, &s, client, NULL);
   fake_listen(s.fake, false);
   pmx_cancel_fire(c.token);
-  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  check_fails(pop_ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   ck_assert_int_lt(pmx_now_ms() - begun, 10000);
   ck_assert_ptr_null(s.control);
   fake_listen(s.fake, true);
   get_value_alone(client, "k");
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
 START_TEST(a_control_connection_that_cannot_be_made_in_time_is_not_waited_for)
 {
   struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "60ms");
+  pmx_client *client = scene_begin(&s, strategies[_i], "60ms");
   int64_t begun = pmx_now_ms();
-  struct call c;
+  struct pop c;
 
-  start(&c, &s, client, NULL);
+  pop_start(&c, &s, client, NULL);
   fake_accept_mode(s.fake, FAKE_ACCEPT_SILENT);
   pmx_cancel_fire(c.token);
-  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
+  check_fails(pop_ended(&c), PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   check_on_time("the grace", begun + 60);
   fake_accept_mode(s.fake, FAKE_ACCEPT);
   get_value(client, "k");
-  end(&s, client);
+  scene_end(&s, client);
 }
 END_TEST
 
@@ -424,94 +303,6 @@ START_TEST(a_server_that_dies_meanwhile_leaves_it_unknown)
 }
 END_TEST
 
-/* ---- closing and forking meanwhile ---- */
-
-START_TEST(a_close_cuts_off_what_is_being_ended)
-{
-  struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  int64_t begun = pmx_now_ms();
-  struct call c;
-
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
-  ck_assert_int_eq(pmx_close(client, 50), 0);
-  check_fails(ended(&c), PMX_UNKNOWN, PMX_CAUSE_CLOSED);
-  check_on_time("closing", begun + 50);
-  ck_assert(fake_wait_open(s.fake, 0, SOON_MS)); /* the control connection, too */
-  pmx_unref(client);
-  ck_assert(fake_stop(s.fake));
-}
-END_TEST
-
-START_TEST(a_close_waits_for_what_is_being_ended)
-{
-  struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  struct call c;
-
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
-  say_unblocked(&s);
-  fake_reply_int(s.control, 1);
-  ck_assert_int_eq(pmx_close(client, 20000), 1);
-  check_fails(ended(&c), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
-  ck_assert(fake_wait_open(s.fake, 0, SOON_MS));
-  pmx_unref(client);
-  ck_assert(fake_stop(s.fake));
-}
-END_TEST
-
-START_TEST(a_connection_that_settles_does_not_hold_up_a_close)
-{
-  struct scene s;
-  pmx_client *client = begin(&s, strategies[_i], "30s");
-  int64_t begun = pmx_now_ms();
-  struct call c;
-
-  start(&c, &s, client, NULL);
-  fire(&c, &s);
-  give_element(&s, "x");
-  check_element(ended(&c), "x");
-  pmx_close(client, 30);
-  check_on_time("closing", begun + 30);
-  ck_assert(fake_wait_open(s.fake, 0, SOON_MS));
-  pmx_unref(client);
-  ck_assert(fake_stop(s.fake));
-}
-END_TEST
-
-START_TEST(the_child_of_a_fork_has_a_control_connection_of_its_own)
-{
-  struct server *server = server_start(NULL);
-  pmx_client *client =
-      open_client(strategies[_i], server_url(server, SERVER_UNIX), "cancel_grace", "10s", NULL);
-  pmx_call brief = call_in(50);
-  struct waiting w = {.client = client, .command = "BLPOP q 0", .call = call_in(30000)};
-  int status = 1;
-  pid_t pid;
-
-  check_fails(pmx_command_call(client, &brief, "BLPOP q 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
-  w.call.cancel = pmx_cancel_new();
-  waiting_start(&w);
-  ck_assert(server_has(server, "blocked_clients", 1, SOON_MS));
-  pid = fork();
-  ck_assert_int_ge(pid, 0);
-  if (pid == 0) {
-    pmx_reply *reply = pmx_command_call(client, &brief, "BLPOP q 0");
-
-    _exit(pmx_reply_status(reply) == PMX_NOT_RUN ? 0 : 2);
-  }
-  ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-  ck_assert_int_eq(status, 0);
-  pmx_cancel_fire(w.call.cancel);
-  check_fails(waiting_end(&w), PMX_NOT_RUN, PMX_CAUSE_CANCELED);
-  pmx_cancel_free(w.call.cancel);
-  close_client(client);
-  ck_assert(server_stop(server));
-}
-END_TEST
-
 int main(void)
 {
   TCase *tc = checks_case("unblock_faults");
@@ -531,9 +322,5 @@ int main(void)
   add_for_strategies_with(LEASES, tc,
                           a_control_connection_that_cannot_be_made_in_time_is_not_waited_for);
   add_for_strategies_with(LEASES, tc, a_server_that_dies_meanwhile_leaves_it_unknown);
-  add_for_strategies_with(LEASES, tc, a_close_cuts_off_what_is_being_ended);
-  add_for_strategies_with(LEASES, tc, a_close_waits_for_what_is_being_ended);
-  add_for_strategies_with(LEASES, tc, a_connection_that_settles_does_not_hold_up_a_close);
-  add_for_strategies_with(LEASES, tc, the_child_of_a_fork_has_a_control_connection_of_its_own);
   return checks_run("unblock_faults", tc);
 }
