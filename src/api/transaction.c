@@ -65,7 +65,7 @@ static pmx_reply *check_connection(struct runtime *rt, pmx_lease *lease, const s
   pmx_reply *failure;
 
   order_init(&nothing, NULL, 0);
-  nothing.route.command = "pmx_transaction";
+  nothing.route = (struct route){.command = "pmx_transaction"};
   failure = lease_pin(lease, &nothing);
   return failure ? failure : call_send(rt, &nothing, call, clock_ns());
 }
