@@ -206,7 +206,7 @@ static void time_is_up(struct timer *timer)
   struct async *a = container_of(timer, struct async, timer);
 
   if (!atomic_load(&a->over)) {
-    if (a->paused) {
+    if (a->paused && !atomic_load(&a->client->closed)) { /* once it is, no try is taken */
       end_pause(a);
       try_again(a);
     } else {

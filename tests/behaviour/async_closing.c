@@ -6,7 +6,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "behaviour/calling.h"
 #include "behaviour/leasing.h"
@@ -111,49 +110,6 @@ START_TEST(close_with_time_lets_what_is_under_way_finish)
   ck_assert_int_eq(count[PMX_UNKNOWN], 0);
   ck_assert_int_gt(count[PMX_OK], 0);
   scene_close(&s);
-}
-END_TEST
-
-/* A pause before the next try has no connection to end it. */
-static int always_loading(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
-{
-  if (strcasecmp(argv[0], "SET") != 0)
-    return answer_values(ud, conn, argc, argv, len);
-  fake_reply_error(conn, "LOADING for ever");
-  return 0;
-}
-
-enum { PAUSING = 6 };
-
-/* With the outcome of their last try: there is no other, which would end NOT_RUN. Some may have
- * been about to begin it. */
-START_TEST(calls_that_pause_before_a_retry_end_when_the_client_is_closed)
-{
-  const struct manner *manner = &manners[_i];
-  struct way way = way_of(manner);
-  struct fake *fake = fake_for(&way, always_loading, NULL);
-  pmx_client *client = open_manner(manner, fake_url(fake), "command_timeout", "60s", (char *)NULL);
-  struct told told[PAUSING] = {{0}};
-  pmx_future *future;
-  int64_t begin;
-  int not_run = 0;
-
-  for (int i = 0; i < PAUSING; i++)
-    ask(client, &told[i], NULL, "SET k v");
-  future = pmx_submit(client, NULL, "SET k v");
-  pass(client, 400); /* pauses are long by now */
-  begin = pmx_now_ms();
-  pmx_close(client, 0);
-  pmx_reply_free(pmx_future_take(future));
-  pmx_unref(client);
-  check_on_time("close", begin);
-  for (int i = 0; i < PAUSING; i++) {
-    ck_assert_int_eq(told[i].times, 1);
-    not_run += pmx_reply_status(told[i].reply) == PMX_NOT_RUN;
-  }
-  ck_assert_msg(not_run < PAUSING, "all began another try");
-  told_clear(told, PAUSING);
-  ck_assert(fake_stop(fake));
 }
 END_TEST
 
@@ -381,7 +337,6 @@ int main(void)
   add_for_manners(tc, close_without_time_ends_all_and_unref_returns_after_the_last_callback);
   add_for_manners(tc, giving_up_the_last_reference_is_enough);
   add_for_manners(tc, close_with_time_lets_what_is_under_way_finish);
-  add_for_manners(tc, calls_that_pause_before_a_retry_end_when_the_client_is_closed);
   add_for_manners(tc, close_inside_a_callback_does_not_wait_and_the_rest_is_told);
   add_for_manners(tc, the_last_reference_may_go_inside_a_callback_with_calls_pending);
   add_for_manners(tc, the_last_reference_may_go_inside_a_callback_while_the_server_is_silent);

@@ -186,6 +186,86 @@ START_TEST(calls_begun_while_the_server_is_away_are_carried_out_later)
 }
 END_TEST
 
+/* ---- the client is closed meanwhile ---- */
+
+enum { PAUSING = 6 };
+
+struct pausing {
+  struct troubled t;
+  struct told told[PAUSING];
+  pmx_future *future;
+};
+
+/* Every try that was begun has been sent. */
+static bool none_is_queued(void *arg)
+{
+  struct pausing *p = arg;
+
+  return fake_seen(p->t.fake, "SET") == PAUSING + 1 + stats_of(p->t.client).retries;
+}
+
+static void begin_pauses(struct pausing *p, int i)
+{
+  trouble_begin(&p->t, i);
+  for (int k = 0; k < PAUSING; k++)
+    ask(p->t.client, &p->told[k], NULL, "SET k v");
+  p->future = pmx_submit(p->t.client, NULL, "SET k v");
+  pass(p->t.client, 400); /* pauses are long by now */
+  ck_assert(until(p->t.client, none_is_queued, p, SOON_MS));
+  if (in_loop(p->t.manner))
+    sleep_ms(300); /* and now all are over, but nobody has dispatched */
+}
+
+/* How many ended NOT_RUN; frees what they were told. */
+static int count_not_run(struct pausing *p, pmx_reply *of_future)
+{
+  int n = pmx_reply_status(of_future) == PMX_NOT_RUN;
+
+  pmx_reply_free(of_future);
+  for (int k = 0; k < PAUSING; k++)
+    n += pmx_reply_status(p->told[k].reply) == PMX_NOT_RUN;
+  told_clear(p->told, PAUSING);
+  return n;
+}
+
+/* False: another try was begun just before, which may not have been sent. */
+static bool close_in_pauses(int i)
+{
+  struct pausing p = {.t.trouble = {"SET", -1, "LOADING for ever"}};
+  pmx_reply *of_future;
+  uint64_t retries;
+  int64_t begin;
+  bool paused;
+
+  begin_pauses(&p, i);
+  retries = stats_of(p.t.client).retries;
+  begin = pmx_now_ms();
+  pmx_close(p.t.client, 0);
+  of_future = pmx_future_take(p.future);
+  ck_assert(all_told(p.told, PAUSING, SOON_MS));
+  check_on_time("close", begin);
+  paused = stats_of(p.t.client).retries == retries && none_is_queued(&p);
+  if (paused)
+    ck_assert_int_eq(count_not_run(&p, of_future), 0);
+  else
+    count_not_run(&p, of_future);
+  pmx_unref(p.t.client);
+  ck_assert(fake_stop(p.t.fake));
+  return paused;
+}
+
+/* With the outcome of their last try: there is no other, which would end NOT_RUN. A thread of the
+ * client's own may begin it while we close, and the calls of a lane do so together. */
+START_TEST(calls_that_pause_before_a_retry_end_when_the_client_is_closed)
+{
+  int rounds = in_loop(&manners[_i]) ? 1 : 50;
+
+  while (rounds > 0 && !close_in_pauses(_i))
+    rounds--;
+  ck_assert_msg(rounds > 0, "another try was begun");
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("async_retries");
@@ -197,6 +277,7 @@ int main(void)
   add_for_manners(tc, a_loading_server_is_asked_again_until_it_is_ready);
   add_for_manners(tc, a_server_that_never_gets_ready_costs_no_more_than_the_deadline);
   add_for_manners(tc, a_token_ends_the_pause_before_a_retry);
+  add_for_manners(tc, calls_that_pause_before_a_retry_end_when_the_client_is_closed);
   add_for_manners(tc, calls_begun_while_the_server_is_away_are_carried_out_later);
   return checks_run("async_retries", tc);
 }
