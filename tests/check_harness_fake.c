@@ -124,6 +124,25 @@ START_TEST(handler_is_a_small_stateful_server)
 }
 END_TEST
 
+START_TEST(what_was_sent_is_there_at_the_next_look)
+{
+  for (int unix_socket = 0; unix_socket < 2; unix_socket++) {
+    struct fake *f = fake_start(&(struct fake_options){.unix_socket = unix_socket});
+    struct raw *r = open_raw(f);
+    struct fake_conn *c;
+
+    check_text(raw_ask(r, "PING", NULL), "PONG");
+    c = fake_conn_at(f, 0);
+    fake_delay(c, 30);
+    fake_send(c, "+x\r\n", 4);
+    ck_assert(fake_wait_sent(c, SOON));
+    ck_assert_uint_eq(raw_fill(r, 4, 0), 4);
+    raw_close(r);
+    ck_assert(fake_stop(f));
+  }
+}
+END_TEST
+
 START_TEST(delays_of_pipelined_commands_do_not_add_up)
 {
   struct fake *f = fake_start(&(struct fake_options){.handler = serve});
@@ -355,6 +374,7 @@ int main(void)
   tcase_add_test(tc, hello_can_be_refused_in_both_ways);
   tcase_add_test(tc, password_is_asked_for_and_bytes_before_auth_are_counted);
   tcase_add_test(tc, handler_is_a_small_stateful_server);
+  tcase_add_test(tc, what_was_sent_is_there_at_the_next_look);
   tcase_add_test(tc, delays_of_pipelined_commands_do_not_add_up);
   tcase_add_test(tc, manual_fake_leaves_the_handshake_to_the_handler);
   tcase_add_test(tc, handler_may_speak_on_other_connections);

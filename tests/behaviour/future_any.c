@@ -187,7 +187,7 @@ static void wait_inside(struct told *t, const pmx_reply *reply)
   futures[1] = pmx_submit(in->other, NULL, "ECHO other");
   pmx_future_free(futures[0]);
   futures[0] = futures[1];
-  in->found = pmx_future_wait_any(futures, 2, SOON_MS);
+  in->found = pmx_future_wait_any(futures, 2, SOON_MS); /* it may get ready between two looks */
   pmx_future_free(futures[0]);
 }
 
@@ -207,7 +207,7 @@ START_TEST(futures_may_be_waited_for_inside_a_callback)
     ask(client, &told, NULL, "PING");
     check_is_ok(outcome(&told));
     ck_assert_int_eq(in.own, 1);
-    ck_assert_int_eq(in.found, 0);
+    ck_assert(in.found == 0 || in.found == 1);
     check_on_time("inside", begin);
     close_client(in.other);
   }

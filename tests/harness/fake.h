@@ -143,5 +143,7 @@ bool fake_wait_seen(struct fake *, const char *name, size_t n, int timeout_ms); 
                                                                     name NULL: of any command */
 bool fake_wait_done(struct fake *, size_t conn,
                     int timeout_ms); /* its script ended, or it closed */
+/* All that was queued has left, and is where the other side will find it at its next look. */
+bool fake_wait_sent(struct fake_conn *, int timeout_ms);
 
 #endif

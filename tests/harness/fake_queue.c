@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 void fake_queue_drop(struct fake_conn *c)
 {
@@ -159,4 +161,24 @@ void fake_queue_work(struct fake_conn *c)
 int64_t fake_queue_due_us(const struct fake_conn *c)
 {
   return c->first && !c->output_blocked ? c->first->due_us : INT64_MAX;
+}
+
+/* TCP says when the other side has it; a Unix socket has put it there itself. */
+static bool is_sent(void *arg)
+{
+  struct fake_conn *c = arg;
+  int pending = 0;
+  bool sent;
+
+  pthread_mutex_lock(&c->fake->mutex);
+  if (c->fd >= 0 && !c->fake->options.unix_socket && ioctl(c->fd, SIOCOUTQ, &pending) < 0)
+    harness_die("SIOCOUTQ: %s", strerror(errno));
+  sent = !c->first && pending == 0;
+  pthread_mutex_unlock(&c->fake->mutex);
+  return sent;
+}
+
+bool fake_wait_sent(struct fake_conn *c, int timeout_ms)
+{
+  return wait_for(is_sent, c, timeout_ms);
 }
