@@ -214,6 +214,7 @@ END_TEST
 
 /* ---- no end ---- */
 
+/* Twice after several pages; a busy machine, which has no time for them, gets more tries. */
 START_TEST(empty_pages_without_an_end_end_with_the_deadline)
 {
   struct stage s;
@@ -221,20 +222,21 @@ START_TEST(empty_pages_without_an_end_end_with_the_deadline)
   pmx_scan *scan;
   pmx_reply *err;
   int64_t limit;
-  size_t asked = 0;
+  size_t asked = 0, several = 0, rounds;
 
   stage_open(&s, &ways[_i], ROUND);
   scan = scan_of(s.client, NULL, NULL, NULL, 0);
-  for (int i = 0; i < 2; i++) {
+  for (rounds = 0; rounds < 50 && several < 2; rounds++) {
     limit = now_ms() + 100;
     ck_assert_ptr_null(pmx_scan_next(scan, &call, &err));
     check_on_time("a scan without an end", limit);
     ck_assert_int_eq(pmx_reply_cause(err), PMX_CAUSE_TIMEOUT);
     pmx_reply_free(err);
-    ck_assert_uint_gt(fake_seen(s.fake, "SCAN"), asked + 2);
+    several += fake_seen(s.fake, "SCAN") > asked + 2;
     asked = fake_seen(s.fake, "SCAN");
   }
-  ck_assert_uint_eq(stats_of(s.client).commands, 2);
+  ck_assert_uint_eq(several, 2);
+  ck_assert_uint_eq(stats_of(s.client).commands, rounds);
   pmx_scan_free(scan);
   stage_close(&s);
 }
