@@ -8,7 +8,8 @@ static pmx_trace_call describe(const pmx_client *c, const struct runtime *rt,
 {
   pmx_trace_call call = {sizeof call, order->route.command, rt->node.name, NULL, NULL};
 
-  if (order->link) {
+  /* On one, or a transaction, which takes one. */
+  if (order->link || order->attempt != call_send) {
     call.place = call.reason = "lease";
   } else if (c->strategy->routes) {
     call.place = router_place_word(&order->route);
