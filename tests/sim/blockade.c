@@ -5,7 +5,9 @@
 #include "sim/attempt.h"
 #include <stdio.h>
 
-enum { BLOCKERS_MAX = 6, WARM_UP_MS = 300, USUAL_MS = 10 };
+/* In a warm-up, whatever connects failed before, the pool has a connection again:
+ * reconnect.max_delay and what a connect takes. */
+enum { BLOCKERS_MAX = 6, WARM_UP_MS = 1000, USUAL_MS = 10 };
 
 struct blocker {
   struct attempt a;
