@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* work_queue.c - some workers take jobs with BLPOP while more are pushed; then all are stopped by
- * one token. Each job was done or is still in the list: none is lost.
+/* work_queue.c - workers take jobs with BLPOP, on connections of their own, while jobs are pushed
+ * and a cache is used beside them; one token stops all. Each job was done or is in the list yet.
  * usage: work_queue [URL]     default: $POOLMUX_URL, else the server on this machine */
 #include <poolmux/poolmux.h>
 #include <pthread.h>
@@ -38,8 +38,11 @@ static int push_jobs(pmx_client *client)
 {
   int pushed = 0;
 
-  for (int i = 0; i < JOBS; i++)
+  for (int i = 0; i < JOBS; i++) {
+    pmx_reply_free(pmx_command(client, "GET " QUEUE ":cache:%d", i % 10));
+    pmx_reply_free(pmx_command(client, "SET " QUEUE ":cache:%d %d EX 60", i % 10, i));
     pushed += pmx_reply_finish(pmx_command(client, "RPUSH %s job-%d", QUEUE, i)) == PMX_OK;
+  }
   return pushed;
 }
 
