@@ -120,6 +120,7 @@ void order_init(struct order *order, struct link *link, uint64_t ticket)
   order->learn = 0;
   order->encoded = (struct encoded){NULL, NULL, 0};
   order->parts = NULL;
+  order->given_away = 0;
   order->attempt = call_send;
   order->max_tries = 0;
 }
@@ -177,7 +178,8 @@ void call_prepare(struct request *req, const struct order *order, const struct c
 
 void call_take_back(const struct request *req, struct order *order)
 {
-  order->encoded.heap = req->heap; /* unless a lane has to send the rest of it */
+  order->given_away |= order->encoded.heap && !req->heap; /* a lane has to send the rest of it */
+  order->encoded.heap = req->heap;
 }
 
 pmx_reply *call_send(struct runtime *rt, struct order *order, const struct call *call, int64_t now)

@@ -19,6 +19,7 @@ struct order {
   uint64_t ticket;
   uint32_t learn; /* where to note the size of its reply; 0 = nowhere */
   struct parts *parts; /* of a group, or NULL */
+  int given_away; /* a lane has its bytes: it cannot be sent again */
   call_try *attempt;
   int max_tries; /* while they end CONFLICT */
 };

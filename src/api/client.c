@@ -249,8 +249,8 @@ static int wait_drained(struct runtime *rt, int64_t deadline)
   int drained = wait_empty(rt, node->strategy, deadline);
 
   runtime_wait_unsubscribed(rt, time_after(deadline, NS_PER_S));
-  node->control->ops->drain(node->control, 0);
-  drained &= wait_empty(rt, node->control, clock_ns());
+  node->control->ops->drain(node->control, deadline);
+  drained &= wait_empty(rt, node->control, deadline);
   return drained && !node->strategy->ops->aborted(node->strategy);
 }
 

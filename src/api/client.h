@@ -52,6 +52,7 @@ struct runtime {
   struct job end_paused;
   struct request drained; /* ends when the strategy is empty: then the control connection goes */
   _Atomic int draining;
+  _Atomic int64_t close_at; /* the earliest deadline of a close */
   int64_t wind_up_until;
   pmx_client *owned; /* it has ended: the runtime gives up its reference when it is destroyed */
 };

@@ -21,6 +21,11 @@ static void look_up(pmx_client *c, const struct args *args, struct route *route)
 
   if (route->reason == REASON_UNKNOWN)
     unknown_look(&rt->unknowns, args->argv[0], args->len[0], route);
+  if (route->reason == REASON_ORDINARY && c->config.hybrid_learn == LEARN_ON && args->argc > 1 &&
+      learn_is_large(&c->learn, learn_key(route, args->argv[1], args->len[1]))) {
+    route->place = PLACE_POOL;
+    route->reason = REASON_LEARNED;
+  }
 }
 
 /* What the library does not know is called as the caller calls it. */

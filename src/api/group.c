@@ -33,13 +33,14 @@ static pmx_reply *set_route(struct group *g, const pmx_batch *b)
   if (g->parts.atomic) {
     if (route->flags & ROUTE_WAITS)
       return reply_failure(PMX_INVALID, PMX_CAUSE_UNSUPPORTED,
-                           "%s does not wait inside MULTI: use pmx_batch_exec()", b->waiting);
+                           "%s does not wait inside MULTI: use pmx_batch_exec()",
+                           b->parts[b->count - 1].command);
     route->flags &= ~(uint32_t)(ROUTE_BLOCKING | ROUTE_SCRIPT | ROUTE_PARKS);
     route->block_ms = 0;
     route->batch = b->count + 2;
   }
   if (b->waiting)
-    route->command = b->waiting;
+    route->command = route->flags & ROUTE_WAITS ? b->parts[b->count - 1].command : b->waiting;
   failure = call_refuse(b->client, &g->order);
   route->command = g->parts.atomic ? "a transaction" : "a batch";
   return failure;
@@ -208,7 +209,11 @@ static pmx_reply *aborted(const struct parts *p, pmx_reply *verdict)
   uint32_t refused = first_refused(p);
   pmx_reply *result;
 
-  if (refused < p->count)
+  if (p->earlier > 0)
+    result = reply_failure(PMX_UNKNOWN, PMX_CAUSE_ABORTED,
+                           "the last try ran nothing, an earlier one may have run: %s",
+                           pmx_reply_error(verdict));
+  else if (refused < p->count)
     result = reply_failure(PMX_SERVER_ERROR, PMX_CAUSE_ABORTED,
                            "nothing ran, for command %u (%s) was refused: %s", refused,
                            p->commands[refused].command, pmx_reply_error(verdict));

@@ -41,7 +41,7 @@ static int wants_retry(const pmx_client *c, const struct order *order, const str
   int64_t max = atomic_load_explicit(&c->retry_max, memory_order_relaxed);
   pmx_cause cause = pmx_reply_cause(reply);
 
-  if (order->link || (call->flags & PMX_CALL_NO_RETRY))
+  if (order->link || order->given_away || (call->flags & PMX_CALL_NO_RETRY))
     return 0;
   if (cause == PMX_CAUSE_CONFLICT)
     return attempts->conflicts + 1 < order->max_tries;
@@ -130,7 +130,8 @@ pmx_reply *retry_sum_up(const struct order *order, const struct attempts *attemp
 {
   pmx_status status = pmx_reply_status(reply);
 
-  if (attempts->may_have_run && (status == PMX_NOT_RUN || status == PMX_NOMEM))
+  if (attempts->may_have_run &&
+      (status == PMX_NOT_RUN || status == PMX_NOMEM || status == PMX_INVALID))
     return unknown_after_all(reply);
   if (!attempts->may_have_run && retry_is_refusal(order, reply))
     reply_set_safe(reply, 1);

@@ -152,6 +152,7 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
   parker_slab_init(&rt->parkers);
   lease_slab_init(&rt->leases);
   list_init(&rt->paused);
+  atomic_init(&rt->close_at, TIME_FOREVER);
   job_init(&rt->end_paused, end_paused);
   notices_init(&rt->notices, fixed->log, fixed->log_max, fixed->log_ud, fixed->event,
                fixed->event_ud);
@@ -179,7 +180,7 @@ struct node *runtime_node(struct runtime *rt, const struct request *req)
 /* It comes last, for what still runs may have to be unblocked. */
 static void drain_control(struct runtime *rt)
 {
-  rt->node.control->ops->drain(rt->node.control, 0);
+  rt->node.control->ops->drain(rt->node.control, atomic_load(&rt->close_at));
 }
 
 /* Thread: any. Locks: none. */
@@ -211,6 +212,10 @@ static void watch_drain(struct runtime *rt)
 /* No try is taken any more. */
 void runtime_drain(struct runtime *rt, int64_t deadline)
 {
+  int64_t before = atomic_load(&rt->close_at);
+
+  while (deadline < before && !atomic_compare_exchange_weak(&rt->close_at, &before, deadline))
+    ;
   subscriber_drain(rt->node.subscriber);
   rt->node.strategy->ops->drain(rt->node.strategy, deadline);
   watch_drain(rt);

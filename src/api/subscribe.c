@@ -280,6 +280,7 @@ static pmx_reply *change_and_wait(pmx_sub *sub, const struct change *change,
 static pmx_reply *change_names(pmx_sub *sub, const pmx_call *in, const struct change *change)
 {
   struct call call;
+  pmx_client *c;
   pmx_reply *failure = check_sub(sub);
 
   if (!failure)
@@ -288,6 +289,7 @@ static pmx_reply *change_names(pmx_sub *sub, const pmx_call *in, const struct ch
     failure = call_read(sub->client, in, &call);
   if (failure)
     return failure;
+  c = pmx_ref(sub->client); /* pmx_sub_free() ends this call, and may end the client */
   listener_ref(&sub->listener);
   call_hold(&call);
   failure = call_may_begin(&call);
@@ -295,6 +297,7 @@ static pmx_reply *change_names(pmx_sub *sub, const pmx_call *in, const struct ch
     failure = change_and_wait(sub, change, &call);
   call_let_go(&call);
   listener_unref(&sub->listener);
+  pmx_unref(c);
   return failure;
 }
 
@@ -343,6 +346,7 @@ static pmx_reply *pull(pmx_sub *sub, const struct call *call)
 static pmx_reply *next(pmx_sub *sub, const pmx_call *in)
 {
   struct call call;
+  pmx_client *c;
   pmx_reply *reply = check_sub(sub);
 
   if (!reply && sub->fn)
@@ -351,6 +355,7 @@ static pmx_reply *next(pmx_sub *sub, const pmx_call *in)
     reply = call_read(sub->client, in, &call);
   if (reply)
     return reply;
+  c = pmx_ref(sub->client);
   listener_ref(&sub->listener);
   call_hold(&call);
   if (cancel_fired(call.cancel))
@@ -359,6 +364,7 @@ static pmx_reply *next(pmx_sub *sub, const pmx_call *in)
     reply = pull(sub, &call);
   call_let_go(&call);
   listener_unref(&sub->listener);
+  pmx_unref(c);
   return reply;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include "api/async.h"
 #include "base/mem.h"
+#include "call/reply.h"
 
 enum { NAME_MAX_BYTES = 48, PROBES = 8 };
 enum unknown_state { NEW, ASKED, SHARES, OWN };
@@ -118,6 +119,14 @@ static enum unknown_state judge(const pmx_reply *info)
   return has_flag(flags, "noscript") && has_flag(flags, "admin") ? OWN : SHARES;
 }
 
+/* 0: it may be answered another time. */
+static int is_final(const pmx_reply *reply)
+{
+  if (pmx_reply_status(reply) == PMX_SERVER_ERROR)
+    return reply_is_code(reply, "NOPERM") || reply_is_code(reply, "ERR");
+  return pmx_reply_cause(reply) == PMX_CAUSE_PROTOCOL;
+}
+
 /* Thread: where callbacks run. */
 static void answered(void *ud, const pmx_reply *reply)
 {
@@ -126,8 +135,7 @@ static void answered(void *ud, const pmx_reply *reply)
 
   if (pmx_reply_status(reply) == PMX_OK)
     state = judge(pmx_reply_at(reply, 0));
-  else if (pmx_reply_status(reply) != PMX_SERVER_ERROR &&
-           pmx_reply_cause(reply) != PMX_CAUSE_PROTOCOL)
+  else if (!is_final(reply))
     state = NEW;
   atomic_store_explicit(&u->state, state, memory_order_release);
 }

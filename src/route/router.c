@@ -23,12 +23,19 @@ static int is_large_batch(const struct route *route, size_t size, const struct c
          size > (uint64_t)config->hybrid_batch_size;
 }
 
+/* Not in a batch that holds up or fills its connection, of which there is one for everybody. */
+static int is_control(const struct route *route, size_t size, const struct config *config)
+{
+  return (route->flags & ROUTE_CONTROL) && !(route->flags & (ROUTE_BLOCKING | ROUTE_PARKS)) &&
+         !(route->batch && is_large_batch(route, size, config));
+}
+
 static enum route_reason reason_of(const struct route *route, size_t size,
                                    const struct config *config)
 {
   if (route->wish != WISH_NONE)
     return REASON_WISH;
-  if (route->flags & ROUTE_CONTROL)
+  if (is_control(route, size, config))
     return REASON_CONTROL;
   if (route->flags & ROUTE_BLOCKING)
     return REASON_BLOCKS;

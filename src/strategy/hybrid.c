@@ -92,7 +92,8 @@ static void hybrid_drain(struct strategy *s, int64_t deadline)
 
 static int hybrid_aborted(struct strategy *s)
 {
-  int aborted = 0;
+  struct strategy *control = hybrid_of(s)->control;
+  int aborted = control->ops->aborted(control);
 
   for (int i = 0; i < HALVES; i++) {
     struct strategy *part = hybrid_of(s)->parts[i].strategy;
@@ -110,6 +111,8 @@ static pmx_reply *hybrid_submit(struct strategy *s, struct request *req)
   struct strategy *part = part_of(h, req);
   pmx_reply *failure;
 
+  if (part == h->control && atomic_load(&h->draining))
+    return reply_failure_text(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "the client is closed");
   if (req->kind != REQUEST_DRAIN)
     return part->ops->submit(part, req);
   failure = watchers_add(&h->watchers, h->env, req);

@@ -141,7 +141,7 @@ static pmx_reply *submit_pinned(struct pool *p, struct request *req)
   if (slot->busy)
     return reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE,
                               "another call is running on this lease: one thread at a time");
-  if ((slot->unblock.pending || unblock_is_dirty(slot)) && (req->route.flags & ROUTE_KEYWAIT))
+  if (slot->unblock.pending || unblock_is_dirty(slot))
     return submit_held(slot, req);
   pool_pin(slot, req, 0);
   return NULL;

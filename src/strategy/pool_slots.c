@@ -215,10 +215,18 @@ static void ready(struct slot *slot, int64_t idle_since, int64_t now)
     make_idle(slot, idle_since);
 }
 
+/* It is looked at again when the UNBLOCK has ended, as what it is now. */
+static void settle(struct slot *slot, int was_leased)
+{
+  slot_set(slot, SLOT_SETTLING);
+  slot->leased = was_leased;
+}
+
 void pool_put(struct slot *slot, int64_t now)
 {
   struct pool *p = slot->pool;
-  int was_leased = slot->state == SLOT_IN_USE && slot->leased;
+  int used = slot->state == SLOT_IN_USE || slot->state == SLOT_SETTLING;
+  int was_leased = used && slot->leased;
   /* A check is no use: the time to eviction runs on. */
   int64_t idle_since = slot->state == SLOT_CHECKING ? slot->idle_since : now;
 
@@ -229,7 +237,7 @@ void pool_put(struct slot *slot, int64_t now)
   else if (!conn_idle(&slot->link.conn) || slot->link.conn.retire || unblock_is_dirty(slot))
     slot_retire(slot, CLOSE_DIRTY);
   else if (slot->unblock.pending)
-    slot_set(slot, SLOT_SETTLING);
+    settle(slot, was_leased);
   else if (pool_take_expired(p, slot, now))
     slot_retire(slot, CLOSE_LIFETIME);
   else if (is_dirty(slot, was_leased))

@@ -21,9 +21,10 @@
  * nothing else of this connection before.
  *
  * The connection is used again only when the UNBLOCK has ended too: else it could hit the next
- * command. Until then its slot is SETTLING; on a lease, the next command that waits for a key is
- * held. A slot that is closed meanwhile is not dialled again before. An UNBLOCK that may still come
- * (its own connection was lost), and one that ended a wait nobody had, cost the connection.
+ * command, whichever that is: a paused server parks any. Until then its slot is SETTLING; on a lease
+ * the next command is held. A slot that is closed meanwhile is not dialled again before. An UNBLOCK
+ * that may still come (its own connection was lost), and one that ended a wait nobody had, cost the
+ * connection.
  *
  * Answered that nothing waits, while nothing else has come: the command may not have reached the
  * server yet, whose connections are read in any order, or its reply is on its way. So it is asked

@@ -77,7 +77,7 @@ static void member_lost(struct subscriber *s, struct member *m)
 {
   struct listener *l = m->listener;
 
-  if (!m->confirmed)
+  if (!m->confirmed || s->closing)
     return;
   l->restoring += !m->restoring;
   m->restoring = 1;
@@ -154,6 +154,10 @@ void subscriber_ask(struct subscriber *s, struct topic *t)
 {
   int wanted = is_wanted(t);
 
+  /* Who waits until nobody is subscribed any more waits in vain when somebody is again, or until it
+   * is so: also with an error. */
+  if ((wanted && t->state != TOPIC_LEAVING) || t->state == TOPIC_ABSENT)
+    end_waits(s, t, 0, NULL);
   if (list_linked(&t->awaited.node))
     return; /* the answer comes first */
   wake_up(t);

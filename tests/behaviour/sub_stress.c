@@ -155,6 +155,44 @@ START_TEST(nothing_is_wrong_missing_or_left)
 }
 END_TEST
 
+/* ---- who leaves a channel last, and who comes at that moment ---- */
+
+static void leave(void *ear)
+{
+  pmx_call call = call_in(4 * SOON_MS);
+
+  pmx_reply *reply =
+      pmx_sub_remove(((struct ear *)ear)->sub, &call, PMX_SUB_CHANNEL, "crossing", 8);
+
+  ck_assert_msg(pmx_ok(reply), "%s", pmx_reply_error(reply));
+  pmx_reply_free(reply);
+}
+
+/* Whether its UNSUBSCRIBE is written or not, nobody waits for longer than for the server. */
+START_TEST(the_last_to_leave_is_not_held_up_by_the_next_to_come)
+{
+  struct scene s;
+  struct ear ears[2];
+  int64_t begun;
+
+  scene_open(&s, _i, NULL);
+  for (int i = 0; i < 2; i++)
+    ear_open(&ears[i], s.client, false);
+  add_ok(&ears[0], PMX_SUB_CHANNEL, "crossing");
+  begun = now_ms();
+  for (int i = 0; i < (soak() ? 3000 : 150); i++) {
+    struct background *leaving = background_start(leave, &ears[i % 2]);
+
+    add_ok(&ears[(i + 1) % 2], PMX_SUB_CHANNEL, "crossing");
+    background_join(leaving);
+  }
+  ck_assert_int_lt(now_ms() - begun, 2 * SOON_MS);
+  for (int i = 0; i < 2; i++)
+    ear_close(&ears[i]);
+  scene_close(&s);
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("sub_stress");
@@ -162,5 +200,6 @@ int main(void)
   server_require("sub_stress");
   tcase_set_timeout(tc, soak() ? 180 : 60);
   add_for_manners(tc, nothing_is_wrong_missing_or_left);
+  add_for_io("thread", tc, the_last_to_leave_is_not_held_up_by_the_next_to_come);
   return checks_run("sub_stress", tc);
 }

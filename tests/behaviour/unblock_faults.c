@@ -54,7 +54,10 @@ START_TEST(nor_is_the_next_call_on_the_same_lease)
   pop_fire(&first, &s);
   scene_gives(&s, "x");
   check_popped(pop_ended(&first), "x");
-  check_value(lease_words(lease, "GET k"), "k"); /* it waits for nothing */
+  /* A paused server holds up any command, and WAIT waits as well. */
+  check_fails(pmx_lease_command(lease, &brief, "GET k"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
+  check_fails(pmx_lease_command(lease, &brief, "WAIT 1 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
+  ck_assert_uint_eq(fake_seen(s.fake, "GET") + fake_seen(s.fake, "WAIT"), 0);
   check_fails(pmx_lease_command(lease, &brief, "BLPOP q 0"), PMX_NOT_RUN, PMX_CAUSE_TIMEOUT);
   ck_assert_uint_eq(fake_seen(s.fake, "BLPOP"), 1);
   second.call = call_in(30000);

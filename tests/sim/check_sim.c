@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { SEEDS_IN_CHECK = 2000, SEEDS_PER_MUTANT = 20000, SECONDS_PER_SEED = 20 };
+enum { SEEDS_IN_CHECK = 2000, SEEDS_PER_MUTANT = 40000, SECONDS_PER_SEED = 20 };
 
 static uint64_t *at_seed; /* shared with the parent */
 
