@@ -21,10 +21,10 @@
  * nothing else of this connection before.
  *
  * The connection is used again only when the UNBLOCK has ended too: else it could hit the next
- * command, whichever that is: a paused server parks any. Until then its slot is SETTLING; on a lease
- * the next command is held. A slot that is closed meanwhile is not dialled again before. An UNBLOCK
- * that may still come (its own connection was lost), and one that ended a wait nobody had, cost the
- * connection.
+ * command, whichever that is: a paused server parks any. Until then its slot is SETTLING; on a
+ * lease the next command is held. A slot that is closed meanwhile is not dialled again before. An
+ * UNBLOCK that may still come (its own connection was lost), and one that ended a wait nobody had,
+ * cost the connection.
  *
  * Answered that nothing waits, while nothing else has come: the command may not have reached the
  * server yet, whose connections are read in any order, or its reply is on its way. So it is asked
@@ -260,7 +260,8 @@ static void hold(struct timer *timer)
   (void)timer; /* slots live as long as their pool, which outlives the reactor's last step */
 }
 
-/* Thread: reactor. What it was set for may have ended, and the slot be used by others. */
+/* Thread: reactor. What it was set for may have ended, and the slot be used by others: then it is
+ * they who are asked for, if they have been told that nothing waits. */
 static void ask_again(struct timer *timer)
 {
   struct slot *slot = container_of(timer, struct slot, unblock.again);
@@ -268,7 +269,7 @@ static void ask_again(struct timer *timer)
   int again;
 
   lock_acquire(&slot->pool->lock);
-  again = u->waiting && !u->pending && clock_ns() < u->deadline;
+  again = u->waiting && !u->pending && u->answer == 0 && clock_ns() < u->deadline;
   if (again) {
     u->pending = 1;
     u->answer = -1;
