@@ -34,6 +34,7 @@ struct lane {
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
   uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
+  uint8_t amid;    /* what was read last is the beginning of a message */
   uint8_t quiet;   /* nobody has looked at it for a while: look before writing */
   int64_t seen_at; /* when the last driver left */
   int64_t spin;    /* ns: how long the driver looks before it sleeps */

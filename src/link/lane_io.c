@@ -86,12 +86,16 @@ int lane_writable(const struct lane *l)
 }
 
 /* From the queue to the buffer. A request without bytes only wants to know that there is a
- * connection. */
+ * connection. What began when no reply was owed may go on for ever, and nothing follows it. */
 static void fill(struct lane *l)
 {
   struct conn *c = &l->link.conn;
 
-  l->out_sent = 0;
+  l->out_sent = l->out_len = 0;
+  if (l->amid && !lane_busy(l)) {
+    lane_kill_locked(l, PMX_CAUSE_LOST, "the connection was idle in the middle of a message");
+    return;
+  }
   l->out_len = conn_copy(c, l->out, LANE_BUFFER);
   while (c->unwritten == c->ring.count && may_take(l)) {
     struct request *req = lane_first_queued(l);
@@ -183,6 +187,8 @@ static void match(struct lane *l, const struct batch *b)
     conn_decode_failed(c);
   else if (b->result == DECODE_MORE)
     conn_decoded(c);
+  if (b->result == DECODE_MORE)
+    l->amid = !decoder_idle(c->decoder);
   link_report_pushes(&l->link, pushes);
   if (!l->up)
     return;
@@ -242,23 +248,14 @@ void lane_receive(struct lane *l)
   lane_kill_locked(l, PMX_CAUSE_LOST, l->link.lost);
 }
 
-void lane_look_first(struct lane *l)
-{
-  lane_receive(l);
-  if (l->up && !lane_busy(l) && !decoder_idle(l->link.conn.decoder))
-    lane_kill_locked(l, PMX_CAUSE_LOST, "the connection was idle in the middle of a message");
-}
-
 /* The token is free. */
 void lane_turn(struct lane *l, unsigned events)
 {
   l->held = 1;
   if (events & NET_OUT)
     l->stuck = 0;
-  if (events & NET_IN)
+  if ((events & NET_IN) || lane_unseen(l, clock_ns()))
     lane_receive(l);
-  else if (lane_unseen(l, clock_ns()))
-    lane_look_first(l);
   lane_flush(l);
   l->seen_at = clock_ns();
   l->held = 0;
@@ -294,7 +291,7 @@ static void bury(struct lane *l)
     watch(l, 0);
     return;
   }
-  l->dying = l->stuck = l->quiet = l->last = 0;
+  l->dying = l->stuck = l->quiet = l->last = l->amid = 0;
   l->out_len = l->out_sent = 0;
   watch(l, 0);
   transport_close(&l->link.transport);

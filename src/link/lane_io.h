@@ -10,9 +10,6 @@ int lane_writable(const struct lane *); /* 1: something queued may be written no
 void lane_flush(struct lane *);
 /* Reads what is there, and ends what it answers. For the holder of the token. Drops the lock. */
 void lane_receive(struct lane *);
-/* The same before the first write after a while: an idle connection in the middle of a message
- * ends. */
-void lane_look_first(struct lane *);
 /* One round, without waiting, of somebody who does not wait himself. Drops the lock meanwhile. */
 void lane_turn(struct lane *, unsigned events);
 void lane_end_if_last(struct lane *);

@@ -267,21 +267,25 @@ START_TEST(what_a_server_says_out_of_turn_is_not_the_answer_to_a_keepalive)
 }
 END_TEST
 
+/* Behind the answer: another one, or what will become one. */
+static const char *const too_much[] = {"$3\r\none\r\n$3\r\ntwo\r\n", "$3\r\none\r\n$3\r\nt",
+                                       "$3\r\none\r\n>2\r\n$10\r\ninv"};
+
 static int answer_too_much(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
 {
-  if (argc == 2 && strcmp(argv[1], "twice") == 0)
-    fake_send(conn, "$3\r\none\r\n$3\r\ntwo\r\n", 18);
+  if (argc == 2 && strcmp(argv[1], "one") == 0)
+    fake_send(conn, ud, strlen(ud));
   else
     return answer_values(ud, conn, argc, argv, len);
   return 0;
 }
 
-static void answer_twice(const struct way *way, uint64_t flags)
+static void answer_more_than_asked(const struct way *way, uint64_t flags, const char *answer)
 {
-  struct fake *fake = fake_for(way, answer_too_much, NULL);
+  struct fake *fake = fake_for(way, answer_too_much, (void *)answer);
   pmx_client *client = open_for(way, fake, flags, pmx_options_new());
   pmx_call call = call_flags(flags, PMX_DEFAULT);
-  pmx_reply *reply = pmx_do(client, &call, "GET", "twice", (char *)NULL);
+  pmx_reply *reply = pmx_do(client, &call, "GET", "one", (char *)NULL);
 
   ck_assert_str_eq(pmx_reply_str(reply, NULL), "one");
   pmx_reply_free(reply);
@@ -293,9 +297,11 @@ static void answer_twice(const struct way *way, uint64_t flags)
 
 START_TEST(second_reply_to_one_command_never_answers_the_next)
 {
-  answer_twice(&ways[_i], 0);
-  if (strategy_has(ways[_i].strategy, DEDICATES))
-    answer_twice(&ways[_i], PMX_CALL_DEDICATED);
+  for (size_t i = 0; i < sizeof too_much / sizeof too_much[0]; i++) {
+    answer_more_than_asked(&ways[_i], 0, too_much[i]);
+    if (strategy_has(ways[_i].strategy, DEDICATES))
+      answer_more_than_asked(&ways[_i], PMX_CALL_DEDICATED, too_much[i]);
+  }
 }
 END_TEST
 
