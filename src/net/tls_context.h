@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tls_context.h - one generation of TLS settings: what is trusted, who we are, which name is
+ * checked, and the sessions that may be resumed. Immutable but for the sessions, which have a lock
+ * of their own (a leaf); shared by all connections that were made with it, and gone with the last
+ * one. A reload makes a new one. */
+#ifndef PMX_NET_TLS_CONTEXT_H
+#define PMX_NET_TLS_CONTEXT_H
+#include <stddef.h>
+#include "call/config.h"
+
+struct ssl_st; /* OpenSSL's SSL */
+struct tls_context;
+
+/* Reads and checks the files that tls.* name. NULL: `error` says which option, which file, what is
+ * wrong and what is valid. Reads files: not for the reactor's thread. Thread: any */
+struct tls_context *tls_context_new(const struct config *, char *error, size_t size);
+struct tls_context *tls_context_ref(struct tls_context *);
+void tls_context_unref(struct tls_context *); /* NULL is ignored */
+
+/* A client's SSL for one more connection: the name to check, SNI, a session to resume if there is
+ * one. NULL: no memory. It keeps no reference: its owner does. Thread: any */
+struct ssl_st *tls_context_connect(struct tls_context *);
+/* Why the last SSL_* call on it failed, for a person: which check, for which name, against which
+ * subject, what to set. Takes what is in the thread's OpenSSL error queue and leaves that empty. */
+void tls_context_explain(const struct tls_context *, struct ssl_st *, char *buf, size_t size);
+
+#endif
