@@ -307,7 +307,23 @@ static const struct {
     {{"tls", "yes"}, ""},
     {{"socket", "/run/x"}, ""},
     {{"tls", "yes", "socket", "/run/x"},
-     "tls=yes is not possible with socket=\"/run/x\"; use a host, or tls=no"},
+     "tls.server_name is empty, and with socket=\"/run/x\" there is no host to check the certificate "
+     "for; set tls.server_name"},
+    {{"tls", "yes", "socket", "/run/x", "tls.server_name", "redis.test"}, ""},
+    {{"tls", "yes", "socket", "/run/x", "tls.insecure_skip_verify", "yes"}, ""},
+    {{"tls", "yes", "tls.cert_file", "/c"},
+     "tls.cert_file is set, but tls.key_file is empty; a client certificate needs both (they may be "
+     "the same file)"},
+    {{"tls", "yes", "tls.key_file", "/k"}, "tls.key_file is set, but tls.cert_file is empty; "},
+    {{"tls", "yes", "tls.key_file", "/k", "tls.cert_file", "/c"}, ""},
+    {{"tls.ca_file", "/ca"},
+     "tls.ca_file is set, but tls=no, so that nothing would be encrypted; set tls=yes or connect with "
+     "rediss:// or valkeys://, or leave it out"},
+    {{"tls.key_passphrase", "JyB5hT2"}, "tls.key_passphrase is set, but tls=no, "},
+    {{"tls.insecure_skip_verify", "yes"}, "tls.insecure_skip_verify is set, but tls=no, "},
+    {{"tls.min_version", "1.3"}, "tls.min_version is set, but tls=no, "},
+    {{"tls.retire", "11s"}, "tls.retire is set, but tls=no, "},
+    {{"tls.min_version", "1.2", "tls.retire", "10s", "tls.common_name", "no"}, ""},
 };
 
 START_TEST(contradictions_are_named_with_both_values)

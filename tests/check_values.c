@@ -107,7 +107,7 @@ END_TEST
 
 START_TEST(lengths_of_strings_are_bounded)
 {
-  static char value[70000];
+  static char value[1100000];
 
   for (size_t i = 0; i < option_count(); i++) {
     const struct option_row *row = option_at(i);
@@ -337,7 +337,7 @@ END_TEST
 
 START_TEST(messages_cut_long_and_escape_foreign_text)
 {
-  static char value[60000];
+  static char value[1100000];
   const char *error;
 
   memset(value, '\x1b', sizeof value - 1);

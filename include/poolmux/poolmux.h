@@ -102,6 +102,9 @@ PMX_API const char *pmx_options_error(const pmx_options *); /* first bad setting
 typedef int (*pmx_credentials_fn)(void *ud, char *user, size_t user_size, char *password,
                                   size_t password_size);
 PMX_API void pmx_options_set_credentials(pmx_options *, pmx_credentials_fn, void *ud);
+/* Fills the passphrase of tls.key_file, NUL-terminated; 0 = done. Inside pmx_open, pmx_reload_tls. */
+typedef int (*pmx_passphrase_fn)(void *ud, char *passphrase, size_t size);
+PMX_API void pmx_options_set_passphrase(pmx_options *, pmx_passphrase_fn, void *ud);
 typedef enum pmx_log_level {
   PMX_LOG_ERROR = 0,
   PMX_LOG_WARN = 1,

@@ -3,6 +3,7 @@
  * the public pmx_options object. Knows nothing of how values are written (table.c) and of URLs. */
 #include "api/options.h"
 #include "api/table.h"
+#include "api/tls_options.h"
 #include "base/mem.h"
 #include <string.h>
 
@@ -97,22 +98,12 @@ static int check_login(const struct config *config, struct text *error)
   return -1;
 }
 
-static int check_tls(const struct config *config, struct text *error)
-{
-  if (!config->tls || !*config->socket)
-    return 0;
-  text_add(error, "tls=yes is not possible with socket=\"");
-  text_add_quoted(error, config->socket, strlen(config->socket), QUOTE_MAX);
-  text_add(error, "\"; use a host, or tls=no");
-  return -1;
-}
-
 int config_check(const struct config *config, char *error, size_t error_size)
 {
   struct text text;
 
   text_init(&text, error, error_size);
-  if (check_names(config, &text) || check_login(config, &text) || check_tls(config, &text) ||
+  if (check_names(config, &text) || check_login(config, &text) || tls_options_check(config, &text) ||
       check_order(config, OPTION_ID_pool_min_idle, OPTION_ID_pool_max_size, &text) ||
       check_order(config, OPTION_ID_pool_min_idle, OPTION_ID_pool_max_idle, &text) ||
       check_order(config, OPTION_ID_reconnect_min_delay, OPTION_ID_reconnect_max_delay, &text))
@@ -200,6 +191,14 @@ void pmx_options_set_credentials(pmx_options *options, pmx_credentials_fn fn, vo
     return;
   options->config.credentials = fn;
   options->config.credentials_ud = ud;
+}
+
+void pmx_options_set_passphrase(pmx_options *options, pmx_passphrase_fn fn, void *ud)
+{
+  if (!options)
+    return;
+  options->config.passphrase = fn;
+  options->config.passphrase_ud = ud;
 }
 
 void pmx_options_set_log(pmx_options *options, pmx_log_fn fn, pmx_log_level max, void *ud)

@@ -5,6 +5,7 @@
  * either, so messages say less than they could. */
 #include "api/options.h"
 #include "api/table.h"
+#include "api/tls_options.h"
 #include "base/mem.h"
 #include <string.h>
 #include <strings.h>
@@ -33,6 +34,7 @@ struct url {
   int show;      /* path and query may appear in messages */
   char given[OPTION_COUNT];
   struct config *config;
+  const struct config *before; /* what the program has set */
   struct text *error;
 };
 
@@ -295,6 +297,8 @@ static int apply_option(struct url *u, char *name)
   result = decode(u, option_at(id)->name, value);
   if (result == SET_OK)
     result = give(u, id, value, u->show);
+  if (result == SET_OK && tls_options_check_url(u->before, u->config, id, u->error))
+    return SET_INVALID;
   if (result == SET_OK && u->scheme->tls && !u->config->tls)
     return fail(u,
                 "tls=no contradicts the scheme; use redis:// or valkey:// to connect without TLS");
@@ -322,7 +326,7 @@ static int apply(struct url *u)
 static int apply_copy(struct config *config, char *scratch, struct text *error)
 {
   struct config changed;
-  struct url u = {.config = &changed, .error = error};
+  struct url u = {.config = &changed, .before = config, .error = error};
   int result;
 
   if (config_copy(&changed, config)) {

@@ -43,6 +43,8 @@ int config_copy(struct config *to, const struct config *from)
 #undef OPTION
   to->credentials = from->credentials;
   to->credentials_ud = from->credentials_ud;
+  to->passphrase = from->passphrase;
+  to->passphrase_ud = from->passphrase_ud;
   to->log = from->log;
   to->log_max = from->log_max;
   to->log_ud = from->log_ud;

@@ -19,6 +19,8 @@ struct config {
 #undef OPTION
   pmx_credentials_fn credentials; /* or NULL */
   void *credentials_ud;
+  pmx_passphrase_fn passphrase; /* or NULL */
+  void *passphrase_ud;
   pmx_log_fn log;
   pmx_log_level log_max;
   void *log_ud;
@@ -37,6 +39,7 @@ enum { PROTOCOL_AUTO, PROTOCOL_RESP2, PROTOCOL_RESP3 };
 enum { ORDER_LIFO, ORDER_FIFO };
 enum { PREFILL_NONE, PREFILL_ASYNC, PREFILL_SYNC };
 enum { CHECK_NONE, CHECK_PEEK, CHECK_PING };
+enum { TLS_1_2, TLS_1_3 };
 enum { LEARN_OFF, LEARN_OBSERVE, LEARN_ON };
 enum { RESET_TRACKED, RESET_CLOSE, RESET_ALWAYS };
 

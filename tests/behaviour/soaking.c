@@ -207,6 +207,16 @@ static int on_login(void *ud, char *user, size_t user_size, char *password, size
   return salt % 32 == 7 ? -1 : 0;
 }
 
+/* No key here is encrypted: never asked. */
+static int on_passphrase(void *ud, char *passphrase, size_t size)
+{
+  struct opened *o = ud;
+
+  (void)passphrase, (void)size;
+  soak_wrong(o->s, "the passphrase function was called");
+  return -1;
+}
+
 /* ---- clients ---- */
 
 static const char *any_url(struct caller *w)
@@ -264,6 +274,8 @@ struct opened *client_open(struct caller *w)
     CALL(pmx_options_set_trace)(options, &trace, o);
   if (rng_below(&w->rng, 4) == 0)
     CALL(pmx_options_set_credentials)(options, on_login, o);
+  if (rng_below(&w->rng, 4) == 0)
+    CALL(pmx_options_set_passphrase)(options, on_passphrase, o);
   mark_begin(&w->mark, "pmx_open");
   client = CALL(pmx_open)(any_url(w), options, &err);
   if (mark_end(&w->mark) > SOAK_SLACK_MS)

@@ -22,7 +22,8 @@
   X(pmx_status_str) X(pmx_cause_str) X(pmx_version) X(pmx_build_info) X(pmx_now_ms) \
   X(pmx_cancel_new) X(pmx_cancel_fire) X(pmx_cancel_free) \
   X(pmx_options_new) X(pmx_options_free) X(pmx_options_set) X(pmx_options_get) \
-  X(pmx_options_error) X(pmx_options_set_credentials) X(pmx_options_set_log) \
+  X(pmx_options_error) X(pmx_options_set_credentials) X(pmx_options_set_passphrase) \
+  X(pmx_options_set_log) \
   X(pmx_options_set_events) X(pmx_options_set_trace) \
   X(pmx_open) X(pmx_ref) X(pmx_unref) X(pmx_close) X(pmx_client_strategy) X(pmx_client_set) \
   X(pmx_argv) X(pmx_do) X(pmx_command) X(pmx_command_call) X(pmx_vcommand) \
