@@ -42,6 +42,7 @@ struct runtime {
   struct notices notices;
   struct reactor reactor;
   struct resolver *resolver;
+  struct tls_context *tls; /* made with the options of opening; NULL: tls=no */
   struct parker_slab parkers;
   struct lease_slab leases;
   struct unknowns unknowns;

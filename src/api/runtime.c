@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "call/reply.h"
 #include "link/wait.h"
+#include "net/tls_context.h"
 #include "strategy/control.h"
 
 static void name_node(struct node *node, const struct config *config)
@@ -30,6 +31,26 @@ static enum address_family family_of(const struct config *config)
   static const enum address_family families[] = {FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6};
 
   return families[config->address_family];
+}
+
+/* Before anything of the runtime runs: files are read, and the user's passphrase function may be
+ * asked. NULL, or why not. */
+static pmx_reply *open_tls(struct runtime *rt)
+{
+  char error[TLS_ERROR_SIZE];
+
+  if (!rt->fixed.tls)
+    return NULL;
+  rt->tls = tls_context_new(&rt->fixed, error, sizeof error);
+  if (!rt->tls && !*error)
+    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+  if (!rt->tls)
+    return reply_failure_text(PMX_INVALID, PMX_CAUSE_TLS, error);
+  if (rt->fixed.tls_insecure_skip_verify)
+    notice_log(&rt->notices, PMX_LOG_WARN, "tls",
+               "tls.insecure_skip_verify=yes: the server's certificate is not verified, anybody in "
+               "between can read and change everything");
+  return NULL;
 }
 
 static int open_node(struct runtime *rt)
@@ -68,6 +89,7 @@ static void destroy(struct runtime *rt)
   resolver_close(rt->resolver);
   if (rt->reactor.poller)
     reactor_destroy(&rt->reactor);
+  tls_context_unref(rt->tls);
   notices_destroy(&rt->notices);
   parker_slab_destroy(&rt->parkers);
   lease_slab_destroy(&rt->leases);
@@ -139,6 +161,7 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
                              pmx_reply **ret_error)
 {
   struct runtime *rt = mem_zalloc(sizeof *rt);
+  pmx_reply *failure;
   int err;
 
   if (!rt) {
@@ -156,10 +179,11 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
   job_init(&rt->end_paused, end_paused);
   notices_init(&rt->notices, fixed->log, fixed->log_max, fixed->log_ud, fixed->event,
                fixed->event_ud);
-  err = start(rt);
-  if (!err)
+  failure = open_tls(rt);
+  err = failure ? 0 : start(rt);
+  if (!failure && !err)
     return rt;
-  *ret_error = cannot_start(err);
+  *ret_error = failure ? failure : cannot_start(err);
   destroy(rt);
   return NULL;
 }

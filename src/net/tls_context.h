@@ -11,17 +11,21 @@
 struct ssl_st; /* OpenSSL's SSL */
 struct tls_context;
 
+enum { TLS_ERROR_SIZE = 512 }; /* room for everything that is said here */
+
 /* Reads and checks the files that tls.* name. NULL: `error` says which option, which file, what is
- * wrong and what is valid. Reads files: not for the reactor's thread. Thread: any */
+ * wrong and what is valid; or it is "": out of memory. Reads files, and may ask the user's
+ * passphrase function: not for the reactor's thread, and with no lock held. Thread: any */
 struct tls_context *tls_context_new(const struct config *, char *error, size_t size);
-struct tls_context *tls_context_ref(struct tls_context *);
-void tls_context_unref(struct tls_context *); /* NULL is ignored */
+struct tls_context *tls_context_ref(struct tls_context *); /* NULL stays NULL */
+void tls_context_unref(struct tls_context *);              /* NULL is ignored */
 
 /* A client's SSL for one more connection: the name to check, SNI, a session to resume if there is
- * one. NULL: no memory. It keeps no reference: its owner does. Thread: any */
+ * one. NULL: no memory. It keeps no reference: its owner does, until after SSL_free. Thread: any */
 struct ssl_st *tls_context_connect(struct tls_context *);
 /* Why the last SSL_* call on it failed, for a person: which check, for which name, against which
- * subject, what to set. Takes what is in the thread's OpenSSL error queue and leaves that empty. */
-void tls_context_explain(const struct tls_context *, struct ssl_st *, char *buf, size_t size);
+ * subject, what to set. Takes what is in the thread's OpenSSL error queue and leaves that empty.
+ * After a failed handshake no old session is offered any more. */
+void tls_context_explain(struct tls_context *, struct ssl_st *, char *buf, size_t size);
 
 #endif
