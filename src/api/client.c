@@ -33,9 +33,6 @@ static pmx_reply *unsupported(const char *text)
 
 static pmx_reply *check_support(const struct config *config)
 {
-  if (config->tls)
-    return unsupported("TLS (rediss://, valkeys://, tls=yes) is not in this version of the "
-                       "library");
   if (config->protocol == PROTOCOL_RESP3 && !decoder_resp3())
     return unsupported("protocol=resp3 needs a library built with hiredis 1.0 or later: use "
                        "protocol=auto");

@@ -24,6 +24,7 @@ struct node {
   struct strategy *control; /* its control connection, see strategy/control.h */
   struct strategy *strategy;
   struct subscriber *subscriber;
+  struct tls_source tls; /* when env.tls points to it */
   char name[280];
 };
 
@@ -42,7 +43,6 @@ struct runtime {
   struct notices notices;
   struct reactor reactor;
   struct resolver *resolver;
-  struct tls_context *tls; /* made with the options of opening; NULL: tls=no */
   struct parker_slab parkers;
   struct lease_slab leases;
   struct unknowns unknowns;

@@ -37,15 +37,18 @@ static enum address_family family_of(const struct config *config)
  * asked. NULL, or why not. */
 static pmx_reply *open_tls(struct runtime *rt)
 {
+  struct tls_context *context;
   char error[TLS_ERROR_SIZE];
 
   if (!rt->fixed.tls)
     return NULL;
-  rt->tls = tls_context_new(&rt->fixed, error, sizeof error);
-  if (!rt->tls && !*error)
+  context = tls_context_new(&rt->fixed, error, sizeof error);
+  if (!context && !*error)
     return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
-  if (!rt->tls)
+  if (!context)
     return reply_failure_text(PMX_INVALID, PMX_CAUSE_TLS, error);
+  tls_source_init(&rt->node.tls, context);
+  rt->node.env.tls = &rt->node.tls;
   if (rt->fixed.tls_insecure_skip_verify)
     notice_log(&rt->notices, PMX_LOG_WARN, "tls",
                "tls.insecure_skip_verify=yes: the server's certificate is not verified, anybody in "
@@ -86,10 +89,11 @@ static void destroy(struct runtime *rt)
     rt->node.strategy->ops->close(rt->node.strategy);
   if (rt->node.control)
     rt->node.control->ops->close(rt->node.control);
+  if (rt->node.env.tls)
+    tls_source_destroy(&rt->node.tls);
   resolver_close(rt->resolver);
   if (rt->reactor.poller)
     reactor_destroy(&rt->reactor);
-  tls_context_unref(rt->tls);
   notices_destroy(&rt->notices);
   parker_slab_destroy(&rt->parkers);
   lease_slab_destroy(&rt->leases);

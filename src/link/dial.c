@@ -18,7 +18,7 @@ static void fail(struct link *l, pmx_cause cause, const char *text)
   if (!req)
     return;
   reactor_unwatch(l->env->reactor, &l->source);
-  transport_close(&l->transport);
+  channel_close(&l->channel);
   conn_poison(&l->conn, cause, text);
   l->dial.request = NULL;
   request_end(req, reply_failure_text(PMX_NOT_RUN, cause, text));
@@ -37,7 +37,7 @@ void dial_end(struct link *l)
   struct request *req = l->dial.request;
   struct conn *c = &l->conn;
   pmx_cause cause = c->cause;
-  char buf[256];
+  char buf[640];
   struct text text;
 
   if (!c->poisoned) {
@@ -47,7 +47,7 @@ void dial_end(struct link *l)
   }
   /* Until the login is through, a lost or silent connection is one that could not be made. */
   if (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_TIMEOUT)
-    cause = PMX_CAUSE_CONNECT;
+    cause = l->refused ? PMX_CAUSE_TLS : PMX_CAUSE_CONNECT;
   text_init(&text, buf, sizeof buf);
   text_add(&text, "cannot log in to %s: %s", l->env->name, c->text);
   fail(l, cause, buf);
@@ -118,7 +118,8 @@ static void note_address_error(struct link *l, const struct address *address, in
 
   l->dial.local_error = is_local(err);
   text_init(&text, l->dial.error, sizeof l->dial.error);
-  text_add(&text, "cannot connect to %s: %s", address_text(address, where, sizeof where),
+  text_add(&text, "cannot connect to %s: %s%s", address_text(address, where, sizeof where),
+           l->dial.securing ? "TLS handshake: " : "",
            transport_error_text(err, reason, sizeof reason));
 }
 
@@ -145,15 +146,77 @@ static void try_next(struct link *l)
     int err;
 
     d->next++;
-    transport_close(&l->transport);
+    d->securing = 0;
+    channel_close(&l->channel);
     err = transport_connect(&l->transport, address, &options);
     if (err == 0) {
+      l->source.deadline = until;
       reactor_watch(l->env->reactor, &l->source, NET_OUT, until);
       return;
     }
     note_address_error(l, address, err);
   }
   fail(l, PMX_CAUSE_CONNECT, d->error[0] ? d->error : "no time left to connect");
+}
+
+/* The wire broke: the next address may be better. Whoever does not accept the other will not the
+ * next time, and nothing that is a secret has been sent. */
+static void not_secured(struct link *l)
+{
+  struct dial *d = &l->dial;
+  char where[160], reason[80], buf[512];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "cannot connect to %s: TLS handshake: %s",
+           address_text(&d->lookup.addresses[d->next - 1], where, sizeof where),
+           channel_why(&l->channel, 0, reason, sizeof reason));
+  if (channel_refused(&l->channel)) {
+    fail(l, PMX_CAUSE_TLS, buf);
+    return;
+  }
+  text_init(&text, d->error, sizeof d->error);
+  text_add(&text, "%s", buf);
+  try_next(l);
+}
+
+static void shake_hands(struct link *l)
+{
+  unsigned want = 0;
+
+  switch (channel_handshake(&l->channel, &want)) {
+  case 0:
+    l->dial.securing = 0;
+    login(l, 0);
+    break;
+  case NET_AGAIN:
+    reactor_watch(l->env->reactor, &l->source, want, l->source.deadline);
+    break;
+  default:
+    not_secured(l);
+  }
+}
+
+/* 0, or -1: it failed. */
+static int secure(struct link *l)
+{
+  struct tls_context *context = tls_source_get(l->env->tls);
+  int result = channel_secure(&l->channel, context);
+
+  tls_context_unref(context);
+  if (result != 0)
+    return no_memory(l);
+  l->dial.securing = 1;
+  return 0;
+}
+
+static void connected(struct link *l)
+{
+  l->id = 1 + atomic_fetch_add(&l->env->connections, 1);
+  if (!l->env->tls)
+    login(l, 0);
+  else if (secure(l) == 0)
+    shake_hands(l);
 }
 
 void dial_io(struct source *source, unsigned events)
@@ -166,13 +229,16 @@ void dial_io(struct source *source, unsigned events)
     dial_give_up(l, PMX_CAUSE_DNS, "the name lookup gave no answer in time");
     return;
   }
+  if (events && d->securing) {
+    shake_hands(l);
+    return;
+  }
   if (events)
     err = transport_connected(&l->transport);
   if (err == EINPROGRESS)
     return;
   if (err == 0) {
-    l->id = 1 + atomic_fetch_add(&l->env->connections, 1);
-    login(l, 0);
+    connected(l);
     return;
   }
   note_address_error(l, &d->lookup.addresses[d->next - 1], err);
@@ -214,7 +280,7 @@ static void lookup_ready(struct lookup *lookup)
 void dial_init(struct link *l)
 {
   l->dial.request = NULL;
-  l->dial.resolving = 0;
+  l->dial.resolving = l->dial.securing = 0;
   job_init(&l->dial.resolved, run_resolved);
 }
 
@@ -222,7 +288,7 @@ void link_dial(struct link *l, struct request *req)
 {
   struct dial *d = &l->dial;
 
-  transport_close(&l->transport);
+  channel_close(&l->channel);
   atomic_store(&l->aborted, 0);
   l->conn.phase = CONN_NEW;
   l->conn.poisoned = 0;
@@ -232,6 +298,7 @@ void link_dial(struct link *l, struct request *req)
   d->error[0] = '\0';
   d->local_error = 0;
   d->lookup.count = 0;
+  d->securing = l->refused = 0;
   d->resolving = 1;
   if (lookup_start(l->env->resolver, &d->lookup, &l->env->endpoint, lookup_ready)) {
     resolved(l);

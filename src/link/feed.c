@@ -12,15 +12,15 @@ void feed_poison(struct feed *f, pmx_cause cause, const char *text)
   conn_poison(&f->link.conn, cause, text);
 }
 
-static void poison_lost(struct feed *f, const char *what, int err)
+static void poison_lost(struct feed *f, enum link_loss loss)
 {
-  link_explain_lost(&f->link, what, err);
+  link_explain_lost(&f->link, loss);
   feed_poison(f, PMX_CAUSE_LOST, f->link.lost);
 }
 
 int feed_unsent(const struct feed *f)
 {
-  return f->out_sent < f->out_len;
+  return f->out_sent < f->out_len || channel_held(&f->link.channel);
 }
 
 /* ---- in ---- */
@@ -44,7 +44,7 @@ static void receive(struct feed *f)
   ssize_t n = 0;
 
   for (int i = 0; i < READS_AT_ONCE && !c->poisoned; i++) {
-    n = transport_recv(&f->link.transport, buf, sizeof buf);
+    n = channel_recv(&f->link.channel, buf, sizeof buf);
     if (n <= 0)
       break;
     f->moved++;
@@ -52,13 +52,13 @@ static void receive(struct feed *f)
       hand_out(f);
     else
       conn_decode_failed(c);
-    if ((size_t)n < sizeof buf)
+    if (!channel_more(&f->link.channel, n, sizeof buf))
       break;
   }
   if (n == NET_EOF)
-    poison_lost(f, "closed by the server", 0);
+    poison_lost(f, LOST_CLOSED);
   else if (n == NET_ERROR)
-    poison_lost(f, "receiving failed", f->link.transport.err);
+    poison_lost(f, LOST_RECEIVING);
 }
 
 /* ---- out ---- */
@@ -66,11 +66,11 @@ static void receive(struct feed *f)
 /* 1: all of the buffer is on its way. */
 static int send_rest(struct feed *f)
 {
-  ssize_t n = transport_send(&f->link.transport, f->out + f->out_sent, f->out_len - f->out_sent);
+  ssize_t n = channel_send(&f->link.channel, f->out + f->out_sent, f->out_len - f->out_sent);
 
   if (n == NET_ERROR)
-    poison_lost(f, "sending failed", f->link.transport.send_err);
-  if (n <= 0)
+    poison_lost(f, LOST_SENDING);
+  if (n < 0)
     return 0;
   f->moved++;
   f->out_sent += (size_t)n;
@@ -104,7 +104,7 @@ static void watch_or_bury(struct feed *f)
     return;
   }
   reactor_unwatch(reactor, &f->watch);
-  transport_close(&f->link.transport);
+  channel_close(&f->link.channel);
   f->lost(f);
 }
 

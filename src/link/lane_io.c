@@ -82,7 +82,8 @@ int lane_writable(const struct lane *l)
 
   if (!l->up || l->stuck)
     return 0;
-  return l->out_sent < l->out_len || c->unwritten < c->ring.count || may_take(l);
+  return l->out_sent < l->out_len || c->unwritten < c->ring.count ||
+         channel_held(&l->link.channel) || may_take(l);
 }
 
 /* From the queue to the buffer. A request without bytes only wants to know that there is a
@@ -114,20 +115,18 @@ static void fill(struct lane *l)
 
 static void sent(struct lane *l, ssize_t n)
 {
-  struct transport *t = &l->link.transport;
-
   if (!l->up)
     return;
   if (n == NET_ERROR) {
     conn_offered(&l->link.conn, l->out_len - l->out_sent); /* it took nothing */
-    link_explain_lost(&l->link, "sending failed", t->send_err);
+    link_explain_lost(&l->link, LOST_SENDING);
     lane_kill_locked(l, PMX_CAUSE_LOST, l->link.lost);
     return;
   }
   l->sends++;
   l->out_sent += n > 0 ? (size_t)n : 0;
   conn_offered(&l->link.conn, l->out_len - l->out_sent);
-  if (l->out_sent == l->out_len)
+  if (l->out_sent == l->out_len && !channel_held(&l->link.channel))
     return;
   l->stuck = 1;
   if (l->blocked && !l->watches_out)
@@ -143,12 +142,12 @@ void lane_flush(struct lane *l)
 
     if (l->out_sent == l->out_len)
       fill(l);
-    if (l->out_len == 0)
+    if (l->out_len == 0 && !channel_held(&l->link.channel))
       continue;
     l->writing = 1;
     conn_offered(&l->link.conn, 0); /* until it is known, all of it may have been taken */
     lane_leave(l);
-    n = transport_send(&l->link.transport, l->out + l->out_sent, l->out_len - l->out_sent);
+    n = channel_send(&l->link.channel, l->out + l->out_sent, l->out_len - l->out_sent);
     lane_enter(l);
     l->writing = 0;
     sent(l, n);
@@ -230,21 +229,18 @@ void lane_receive(struct lane *l)
   l->expected = 0;
   for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
     lane_leave(l);
-    n = transport_recv(&l->link.transport, buf, sizeof buf);
+    n = channel_recv(&l->link.channel, buf, sizeof buf);
     lane_enter(l);
     if (n <= 0)
       break;
     l->reads++;
     feed(l, buf, (size_t)n);
-    if ((size_t)n < sizeof buf)
+    if (!channel_more(&l->link.channel, n, sizeof buf))
       return;
   }
   if (!l->up || (n != NET_EOF && n != NET_ERROR))
     return;
-  if (n == NET_EOF)
-    link_explain_lost(&l->link, "closed by the server", 0);
-  else
-    link_explain_lost(&l->link, "receiving failed", l->link.transport.err);
+  link_explain_lost(&l->link, n == NET_EOF ? LOST_CLOSED : LOST_RECEIVING);
   lane_kill_locked(l, PMX_CAUSE_LOST, l->link.lost);
 }
 
@@ -294,7 +290,7 @@ static void bury(struct lane *l)
   l->dying = l->stuck = l->quiet = l->last = l->amid = 0;
   l->out_len = l->out_sent = 0;
   watch(l, 0);
-  transport_close(&l->link.transport);
+  channel_close(&l->link.channel);
   request_end(&l->down, NULL);
 }
 

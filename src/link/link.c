@@ -8,6 +8,8 @@
 #include "call/reply.h"
 
 enum { READS_PER_STEP = 4 };
+_Static_assert((int)DECODE_FEED_MAX >= (int)CHANNEL_RECV_MIN,
+               "there is room for what a channel gives");
 
 int link_init(struct link *l, struct link_env *env, uint32_t places)
 {
@@ -17,6 +19,7 @@ int link_init(struct link *l, struct link_env *env, uint32_t places)
   atomic_init(&l->aborted, 0);
   l->want = 0;
   l->id = 0;
+  l->refused = 0;
   if (conn_init(&l->conn, env->config, places) != 0)
     return ENOMEM;
   err = transport_init(&l->transport);
@@ -24,6 +27,7 @@ int link_init(struct link *l, struct link_env *env, uint32_t places)
     conn_destroy(&l->conn);
     return err;
   }
+  channel_init(&l->channel, &l->transport);
   source_init(&l->source, &l->transport, link_source_io);
   dial_init(l);
   return 0;
@@ -33,7 +37,7 @@ void link_destroy(struct link *l)
 {
   if (l->dial.resolving)
     lookup_cancel(l->env->resolver, &l->dial.lookup);
-  transport_close(&l->transport);
+  channel_close(&l->channel);
   transport_destroy(&l->transport);
   conn_destroy(&l->conn);
 }
@@ -45,7 +49,7 @@ int link_dead(const struct link *l)
 
 void link_shut(struct link *l)
 {
-  transport_close(&l->transport);
+  channel_close(&l->channel);
 }
 
 void link_abort(struct link *l)
@@ -72,44 +76,45 @@ void link_unstop(struct link *l)
 static void die(struct link *l, pmx_cause cause, const char *text)
 {
   conn_poison(&l->conn, cause, text);
-  transport_close(&l->transport);
+  channel_close(&l->channel);
 }
 
-void link_explain_lost(struct link *l, const char *what, int err)
+void link_explain_lost(struct link *l, enum link_loss loss)
 {
+  static const char *const what[] = {"closed by the server", "closed by the server while idle",
+                                     "sending failed", "receiving failed"};
   char reason[80];
   struct text text;
 
+  l->refused = channel_refused(&l->channel);
   text_init(&text, l->lost, sizeof l->lost);
-  text_add(&text, "connection to %s lost: %s", l->env->name, what);
-  if (err)
-    text_add(&text, ": %s", transport_error_text(err, reason, sizeof reason));
+  text_add(&text, "connection to %s lost: %s", l->env->name, what[loss]);
+  if (loss >= LOST_SENDING)
+    text_add(&text, ": %s", channel_why(&l->channel, loss == LOST_SENDING, reason, sizeof reason));
 }
 
-static void die_lost(struct link *l, const char *what, int err)
+static void die_lost(struct link *l, enum link_loss loss)
 {
-  link_explain_lost(l, what, err);
+  link_explain_lost(l, loss);
   die(l, PMX_CAUSE_LOST, l->lost);
 }
 
 static void flush(struct link *l)
 {
-  const char *bytes;
-  size_t len;
-  ssize_t n;
+  size_t len = 0;
+  ssize_t n = 0;
 
-  while ((bytes = conn_output(&l->conn, &len)) && len > 0) {
-    n = transport_send(&l->transport, bytes, len);
-    if (n == NET_AGAIN)
+  do {
+    const char *bytes = conn_output(&l->conn, &len);
+
+    if (len == 0 && !channel_held(&l->channel))
       return;
-    if (n < 0) {
-      die_lost(l, "sending failed", l->transport.send_err);
-      return;
-    }
-    conn_sent(&l->conn, (size_t)n);
-    if ((size_t)n < len)
-      return;
-  }
+    n = channel_send(&l->channel, bytes, len);
+    if (n > 0)
+      conn_sent(&l->conn, (size_t)n);
+  } while (n >= 0 && (size_t)n == len);
+  if (n == NET_ERROR)
+    die_lost(l, LOST_SENDING);
 }
 
 void link_report_pushes(struct link *l, uint64_t before)
@@ -128,17 +133,17 @@ static void receive(struct link *l)
   ssize_t n = 0;
 
   for (int i = 0; i < READS_PER_STEP && !l->conn.poisoned; i++) {
-    n = transport_recv(&l->transport, buf, sizeof buf);
+    n = channel_recv(&l->channel, buf, sizeof buf);
     if (n <= 0)
       break;
     conn_feed(&l->conn, buf, (size_t)n);
-    if ((size_t)n < sizeof buf)
+    if (!channel_more(&l->channel, n, sizeof buf))
       break;
   }
   if (n == NET_EOF)
-    die_lost(l, "closed by the server", 0);
+    die_lost(l, LOST_CLOSED);
   else if (n == NET_ERROR)
-    die_lost(l, "receiving failed", l->transport.err);
+    die_lost(l, LOST_RECEIVING);
   link_report_pushes(l, pushes);
 }
 
@@ -159,11 +164,12 @@ unsigned link_exchange(struct link *l, unsigned ready)
   if (!l->conn.poisoned)
     flush(l);
   if (l->conn.poisoned) {
-    transport_close(&l->transport);
+    channel_close(&l->channel);
     return 0;
   }
   conn_output(&l->conn, &len);
-  return (len > 0 ? (unsigned)NET_OUT : 0) | (conn_waits(&l->conn) ? (unsigned)NET_IN : 0);
+  return (len > 0 || channel_held(&l->channel) ? (unsigned)NET_OUT : 0) |
+         (conn_waits(&l->conn) ? (unsigned)NET_IN : 0);
 }
 
 /* The last thing done for a link, see link.h. */
@@ -200,7 +206,7 @@ static int usable(struct link *l)
     receive(l);
     break;
   case NET_GONE:
-    die_lost(l, "closed by the server while idle", 0);
+    die_lost(l, LOST_WHILE_IDLE);
     break;
   }
   return !l->conn.poisoned && conn_idle(&l->conn);
@@ -212,7 +218,7 @@ int link_stale(struct link *l, struct request *req)
     return 0;
   if (!l->conn.poisoned)
     die(l, PMX_CAUSE_LOST, "bytes that nobody asked for on an idle connection");
-  transport_close(&l->transport);
+  channel_close(&l->channel);
   request_end(req, reply_failure_text(PMX_NOT_RUN, PMX_CAUSE_LOST, l->conn.text));
   return 1;
 }

@@ -25,6 +25,7 @@
 #include "call/request.h"
 #include "conn/conn.h"
 #include "link/reactor.h"
+#include "net/channel.h"
 #include "net/resolve.h"
 #include "net/transport.h"
 
@@ -36,6 +37,7 @@ struct link_env {
   struct parker_slab *parkers;
   const struct config *config; /* only its FIXED options are read here */
   struct endpoint endpoint;
+  struct tls_source *tls; /* NULL: plain */
   const char *name;             /* "127.0.0.1:6379" or the socket's path */
   _Atomic uint64_t connections; /* numbers them */
   _Atomic uint64_t pushes;
@@ -45,10 +47,11 @@ struct dial {
   struct request *request; /* ends when the link is ready; NULL = not dialling */
   struct lookup lookup;
   struct job resolved;
+  int securing;  /* connected; TLS shakes hands */
   int resolving; /* the lookup runs: its fields are the resolver's */
   size_t next;   /* address to try */
   int64_t deadline;
-  char error[192]; /* of the last address */
+  char error[512]; /* of the last address */
   int local_error; /* our own fault (descriptors, memory): says nothing about the server */
 };
 
@@ -61,13 +64,15 @@ enum link_abort {
 struct link {
   struct link_env *env;
   struct transport transport;
+  struct channel channel; /* its bytes */
   struct conn conn;
   struct source source;
   struct dial dial;
   _Atomic int aborted; /* enum link_abort: somebody wants the owner to give up */
   unsigned want;       /* events the next wait is for */
   uint64_t id;         /* of the connection */
-  char lost[192];      /* why it was lost: link_explain_lost */
+  int refused;         /* TLS was why it was lost: the peer does not accept us, or we it */
+  char lost[512];      /* why it was lost: link_explain_lost */
 };
 
 /* places: how many requests may be in flight. 0 or errno. */
@@ -128,7 +133,8 @@ void link_source_io(struct source *, unsigned events);
 unsigned link_exchange(struct link *, unsigned ready);
 
 /* for lane_io.c */
-void link_explain_lost(struct link *, const char *what, int err); /* into `lost` */
+enum link_loss { LOST_CLOSED, LOST_WHILE_IDLE, LOST_SENDING, LOST_RECEIVING };
+void link_explain_lost(struct link *, enum link_loss); /* into `lost` */
 void link_report_pushes(struct link *, uint64_t before);          /* those since `before` */
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef PMX_NET_TLS_CONTEXT_H
 #define PMX_NET_TLS_CONTEXT_H
 #include <stddef.h>
+#include "base/sync.h"
 #include "call/config.h"
 
 struct ssl_st; /* OpenSSL's SSL */
@@ -27,5 +28,16 @@ struct ssl_st *tls_context_connect(struct tls_context *);
  * subject, what to set. Takes what is in the thread's OpenSSL error queue and leaves that empty.
  * After a failed handshake no old session is offered any more. */
 void tls_context_explain(struct tls_context *, struct ssl_st *, char *buf, size_t size);
+
+/* Which generation new connections are made with. Thread of both: any. */
+struct tls_source {
+  struct lock lock; /* a leaf */
+  struct tls_context *current;
+};
+
+void tls_source_init(struct tls_source *, struct tls_context *); /* takes over the reference */
+void tls_source_destroy(struct tls_source *);
+struct tls_context *tls_source_get(struct tls_source *);        /* a reference of one's own */
+void tls_source_set(struct tls_source *, struct tls_context *); /* takes over the reference */
 
 #endif

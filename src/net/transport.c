@@ -53,6 +53,11 @@ void transport_close(struct transport *t)
   t->fd = -1;
 }
 
+void transport_hang_up(struct transport *t)
+{
+  (void)shutdown(t->fd, SHUT_RDWR);
+}
+
 static int positive(int64_t value, int64_t max)
 {
   if (value < 1)

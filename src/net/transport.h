@@ -53,6 +53,7 @@ enum net_probe transport_probe(struct transport *);         /* one system call, 
 /* Waits for any of `events` (NET_KICK always counts); 0 = the deadline passed. */
 unsigned transport_wait(struct transport *, unsigned events, int64_t deadline_ns);
 void transport_kick(struct transport *); /* Thread: any. Wakes its current or next wait. */
+void transport_hang_up(struct transport *); /* nothing more goes in or out; stays open: a wait ends */
 void transport_close(struct transport *); /* idempotent; keeps the kick descriptor */
 const char *transport_error_text(int err, char *buf, size_t size); /* thread-safe strerror */
 

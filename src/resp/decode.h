@@ -20,7 +20,7 @@ enum decode_result {
   DECODE_ERROR  /* the stream is broken or over a limit: decoder_error; for good */
 };
 
-enum { DECODE_FEED_MAX = 16 * 1024 }; /* the most that may be fed at once */
+enum { DECODE_FEED_MAX = 36 * 1024 }; /* the most that may be fed at once */
 
 int decoder_open(struct decoder **ret, const struct decode_limits *); /* 0, or -1: out of memory */
 void decoder_close(struct decoder *); /* NULL is ignored */

@@ -5,6 +5,7 @@
 #include "net/poller.h"
 #include "sim/doors.h"
 #include "sim/sim.h"
+#include "sim/stream.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <stdio.h>
@@ -84,6 +85,12 @@ void transport_destroy(struct transport *t)
   if (t->kick_fd >= 0)
     descriptors--;
   t->kick_fd = -1;
+}
+
+void transport_hang_up(struct transport *t)
+{
+  point();
+  stream_end(stream_of(t));
 }
 
 static void forget(int fd)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tls_source.c - the TLS settings of now. Whoever dials takes a reference, so that a reload may
+ * replace them at any time. */
+#include "net/tls_context.h"
+
+void tls_source_init(struct tls_source *s, struct tls_context *first)
+{
+  lock_init(&s->lock);
+  s->current = first;
+}
+
+void tls_source_destroy(struct tls_source *s)
+{
+  tls_context_unref(s->current);
+  lock_destroy(&s->lock);
+}
+
+struct tls_context *tls_source_get(struct tls_source *s)
+{
+  struct tls_context *context;
+
+  lock_acquire(&s->lock);
+  context = tls_context_ref(s->current);
+  lock_release(&s->lock);
+  return context;
+}
+
+void tls_source_set(struct tls_source *s, struct tls_context *next)
+{
+  struct tls_context *before;
+
+  lock_acquire(&s->lock);
+  before = s->current;
+  s->current = next;
+  lock_release(&s->lock);
+  tls_context_unref(before);
+}
