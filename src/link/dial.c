@@ -118,9 +118,11 @@ static void note_address_error(struct link *l, const struct address *address, in
 
   l->dial.local_error = is_local(err);
   text_init(&text, l->dial.error, sizeof l->dial.error);
-  text_add(&text, "cannot connect to %s: %s%s", address_text(address, where, sizeof where),
-           l->dial.securing ? "TLS handshake: " : "",
-           transport_error_text(err, reason, sizeof reason));
+  text_add(&text, "cannot connect to %s: ", address_text(address, where, sizeof where));
+  if (l->dial.securing && err == ETIMEDOUT) /* a plain server waits for the rest of the line */
+    text_add(&text, "TLS handshake: no answer in time; is this the server's TLS port?");
+  else
+    text_add(&text, "%s", transport_error_text(err, reason, sizeof reason));
 }
 
 static int64_t share_of_time(const struct dial *d, int64_t now)
