@@ -309,7 +309,7 @@ END_TEST
  * and no problem for larger ones. */
 static void fill_hash(struct server *server)
 {
-  char field[16];
+  char field[32];
 
   for (int i = 0; i < 60; i++) {
     snprintf(field, sizeof field, "field %d", i);
