@@ -81,6 +81,7 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
                              pmx_reply **ret_error);
 /* Frees it. Outside the reactor's thread: now. On it: when the current callback has returned. */
 void runtime_close(struct runtime *);
+pmx_reply *runtime_explain_tls(const char *error);                   /* what tls_context_new said */
 struct node *runtime_node(struct runtime *, const struct request *); /* where a request goes */
 void runtime_drain(struct runtime *, int64_t deadline);
 void runtime_wait_unsubscribed(struct runtime *, int64_t deadline); /* after it */

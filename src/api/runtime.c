@@ -33,6 +33,13 @@ static enum address_family family_of(const struct config *config)
   return families[config->address_family];
 }
 
+pmx_reply *runtime_explain_tls(const char *error)
+{
+  if (!*error)
+    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+  return reply_failure_text(PMX_INVALID, PMX_CAUSE_TLS, error);
+}
+
 /* Before anything of the runtime runs: files are read, and the user's passphrase function may be
  * asked. NULL, or why not. */
 static pmx_reply *open_tls(struct runtime *rt)
@@ -43,10 +50,8 @@ static pmx_reply *open_tls(struct runtime *rt)
   if (!rt->fixed.tls)
     return NULL;
   context = tls_context_new(&rt->fixed, error, sizeof error);
-  if (!context && !*error)
-    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
   if (!context)
-    return reply_failure_text(PMX_INVALID, PMX_CAUSE_TLS, error);
+    return runtime_explain_tls(error);
   tls_source_init(&rt->node.tls, context);
   rt->node.env.tls = &rt->node.tls;
   if (rt->fixed.tls_insecure_skip_verify)

@@ -34,10 +34,6 @@ static const pmx_cause cause_of[] = {[WAIT_TIMEOUT] = PMX_CAUSE_TIMEOUT,
                                      [WAIT_CANCELED] = PMX_CAUSE_CANCELED,
                                      [WAIT_NOMEM] = PMX_CAUSE_NOMEM};
 
-/* Immutable memory, as failures are when memory is short. */
-static const struct pmx_reply done = {
-    .type = PMX_TYPE_SIMPLE, .flags = REPLY_IMMORTAL, .str = "OK", .len = 2};
-
 static int is_ours(const pmx_sub *sub)
 {
   return sub->fork_generation == fork_generation();
@@ -271,7 +267,7 @@ static pmx_reply *change_and_wait(pmx_sub *sub, const struct change *change,
   if (!reply) {
     while ((result = wait_until(&w.request, env, call->cancel)) != WAIT_ENDED)
       listener_give_up(&sub->listener, &w, cause_of[result], clock_ns());
-    reply = w.request.reply ? w.request.reply : pmx_reply_ref(&done);
+    reply = w.request.reply ? w.request.reply : reply_ok();
   }
   parker_put(env->parkers, atomic_load(&w.request.parker));
   return reply;

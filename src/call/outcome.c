@@ -6,6 +6,14 @@
 #include "base/text.h"
 #include <string.h>
 
+static const struct pmx_reply ok = {
+    .type = PMX_TYPE_SIMPLE, .flags = REPLY_IMMORTAL, .str = "OK", .len = 2};
+
+pmx_reply *reply_ok(void)
+{
+  return pmx_reply_ref(&ok);
+}
+
 enum { TEXT_MAX = 1024 };
 
 /* X(status, flags, cause, text for people) */

@@ -33,6 +33,7 @@ struct lane {
   /* the connection */
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
+  uint8_t renewed; /* it ends when it owes nothing: another one is to follow */
   uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
   uint8_t amid;    /* what was read last is the beginning of a message */
   uint8_t quiet;   /* nobody has looked at it for a while: look before writing */
@@ -79,6 +80,8 @@ void lane_end_locked(struct lane *, struct request *, pmx_reply *);
 void lane_last_locked(
     struct lane *); /* lets what is queued or in flight finish, then ends the connection */
 void lane_kill_locked(struct lane *, pmx_cause, const char *text); /* ends it now */
+/* Ends it when it owes nothing any more; what is queued waits for the next connection. */
+void lane_renew_locked(struct lane *);
 int lane_busy(const struct lane *);                                /* locked. 1: a reply is owed */
 
 /* Thread: reactor. */

@@ -55,9 +55,23 @@ void lane_end_if_last(struct lane *l)
 {
   const struct conn *c = &l->link.conn;
 
-  if (l->up && ((l->last && list_empty(&l->queue)) || c->retire) && c->ring.count == c->abandoned)
-    lane_kill_locked(l, l->last ? PMX_CAUSE_CLOSED : PMX_CAUSE_LOST,
-                     l->last ? "the client was closed" : "the server answered READONLY or NOAUTH");
+  if (!l->up || c->ring.count > c->abandoned)
+    return;
+  if (l->last && (list_empty(&l->queue) || c->retire))
+    lane_kill_locked(l, PMX_CAUSE_CLOSED, "the client was closed");
+  else if (l->renewed)
+    lane_kill_locked(l, PMX_CAUSE_LOST, "its settings were replaced");
+  else if (c->retire)
+    lane_kill_locked(l, PMX_CAUSE_LOST, "the server answered READONLY or NOAUTH");
+}
+
+void lane_renew_locked(struct lane *l)
+{
+  if (!l->up)
+    return;
+  l->renewed = 1;
+  l->link.conn.retire = 1;
+  lane_end_if_last(l);
 }
 
 void lane_last_locked(struct lane *l)
@@ -287,7 +301,7 @@ static void bury(struct lane *l)
     watch(l, 0);
     return;
   }
-  l->dying = l->stuck = l->quiet = l->last = l->amid = 0;
+  l->dying = l->stuck = l->quiet = l->last = l->amid = l->renewed = 0;
   l->out_len = l->out_sent = 0;
   watch(l, 0);
   channel_close(&l->link.channel);

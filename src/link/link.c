@@ -47,6 +47,11 @@ int link_dead(const struct link *l)
   return l->conn.poisoned || l->transport.fd < 0;
 }
 
+int link_outdated(const struct link *l)
+{
+  return l->channel.tls && !tls_source_is(l->env->tls, tls_settings(l->channel.tls));
+}
+
 void link_shut(struct link *l)
 {
   channel_close(&l->channel);

@@ -37,7 +37,7 @@ struct link_env {
   struct parker_slab *parkers;
   const struct config *config; /* only its FIXED options are read here */
   struct endpoint endpoint;
-  struct tls_source *tls; /* NULL: plain */
+  struct tls_source *tls;       /* NULL: plain */
   const char *name;             /* "127.0.0.1:6379" or the socket's path */
   _Atomic uint64_t connections; /* numbers them */
   _Atomic uint64_t pushes;
@@ -111,7 +111,8 @@ void link_break(struct link *, pmx_cause, const char *text);
 
 /* ---- owner, or under the strategy's lock while nobody owns it ---- */
 int link_dead(const struct link *);
-void link_shut(struct link *); /* closes the socket; ends nothing. System call */
+int link_outdated(const struct link *); /* owner: made with settings that are not those of now */
+void link_shut(struct link *);          /* closes the socket; ends nothing. System call */
 
 /* Thread: any, while the strategy's lock is held. The owner finds out at its next step. */
 void link_abort(struct link *);
@@ -134,7 +135,7 @@ unsigned link_exchange(struct link *, unsigned ready);
 
 /* for lane_io.c */
 enum link_loss { LOST_CLOSED, LOST_WHILE_IDLE, LOST_SENDING, LOST_RECEIVING };
-void link_explain_lost(struct link *, enum link_loss); /* into `lost` */
-void link_report_pushes(struct link *, uint64_t before);          /* those since `before` */
+void link_explain_lost(struct link *, enum link_loss);   /* into `lost` */
+void link_report_pushes(struct link *, uint64_t before); /* those since `before` */
 
 #endif

@@ -37,7 +37,8 @@ struct tls_source {
 
 void tls_source_init(struct tls_source *, struct tls_context *); /* takes over the reference */
 void tls_source_destroy(struct tls_source *);
-struct tls_context *tls_source_get(struct tls_source *);        /* a reference of one's own */
-void tls_source_set(struct tls_source *, struct tls_context *); /* takes over the reference */
+struct tls_context *tls_source_get(struct tls_source *);            /* a reference of one's own */
+int tls_source_is(struct tls_source *, const struct tls_context *); /* 1: it is the one of now */
+void tls_source_set(struct tls_source *, struct tls_context *);     /* takes over the reference */
 
 #endif

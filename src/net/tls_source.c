@@ -25,6 +25,16 @@ struct tls_context *tls_source_get(struct tls_source *s)
   return context;
 }
 
+int tls_source_is(struct tls_source *s, const struct tls_context *context)
+{
+  int result;
+
+  lock_acquire(&s->lock);
+  result = s->current == context;
+  lock_release(&s->lock);
+  return result;
+}
+
 void tls_source_set(struct tls_source *s, struct tls_context *next)
 {
   struct tls_context *before;

@@ -150,6 +150,15 @@ static void hybrid_configure(struct strategy *s, const struct config *config)
   }
 }
 
+static void hybrid_renew(struct strategy *s, int64_t within)
+{
+  for (int i = 0; i < HALVES; i++) {
+    struct strategy *part = hybrid_of(s)->parts[i].strategy;
+
+    part->ops->renew(part, within);
+  }
+}
+
 /* All members behind `size` are counters of the same type, and the parts' add up. */
 static void add(pmx_stats *sum, const pmx_stats *more)
 {
@@ -218,6 +227,7 @@ const struct strategy_ops hybrid_ops = {
     .cancel = hybrid_cancel,
     .release = hybrid_release,
     .configure = hybrid_configure,
+    .renew = hybrid_renew,
     .stats = hybrid_stats,
     .drain = hybrid_drain,
     .aborted = hybrid_aborted,

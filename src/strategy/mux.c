@@ -169,6 +169,17 @@ static void mux_configure(struct strategy *s, const struct config *config)
   }
 }
 
+static void mux_renew(struct strategy *s, int64_t within)
+{
+  struct mux *m = mux_of(s);
+
+  for (unsigned i = 0; i < m->count; i++) {
+    lane_enter(&m->lanes[i]->lane);
+    mux_renew_lane(m->lanes[i], within, clock_ns());
+    lane_leave(&m->lanes[i]->lane);
+  }
+}
+
 static void mux_stats(struct strategy *s, pmx_stats *ret)
 {
   struct mux *m = mux_of(s);
@@ -259,6 +270,7 @@ const struct strategy_ops mux_ops = {
     .cancel = mux_cancel,
     .release = mux_release,
     .configure = mux_configure,
+    .renew = mux_renew,
     .stats = mux_stats,
     .drain = mux_drain,
     .aborted = mux_aborted,

@@ -41,6 +41,8 @@ struct mux_lane {
   int pinging;
   struct ticker ticker;
   int64_t opened_at;
+  int64_t renew_at; /* of this connection: when it is to be replaced */
+  int renewing;     /* it is being replaced */
   /* what the last tick saw, and since when nothing has moved */
   uint64_t seen_reads, seen_sent;
   int64_t still_since;
@@ -62,6 +64,7 @@ void mux_lane_close(struct mux_lane *);
 void mux_want_connection(struct mux_lane *, int64_t now); /* locked */
 void mux_drop_ping(struct mux_lane *);                    /* locked */
 void mux_drop_queued(struct mux_lane *);                  /* locked: they end, CLOSED */
+void mux_renew_lane(struct mux_lane *, int64_t within, int64_t now); /* locked */
 void mux_abort(struct mux_lane *);                        /* locked: while it is up */
 void mux_check_drained(struct mux *);                     /* no lock held */
 

@@ -14,6 +14,16 @@ enum { YOUNG_NS = 1000 * 1000 * 1000, LOOK_NS = 100 * 1000 * 1000 };
 
 /* ---- dialling ---- */
 
+/* Twice within that time: the earlier one holds. One that is being dialled looks for itself. */
+void mux_renew_lane(struct mux_lane *ml, int64_t within, int64_t now)
+{
+  int64_t at = time_after(now, (int64_t)random_below(&ml->backoff.random, (uint64_t)within + 1));
+
+  if (ml->state == MUX_OPEN && at < ml->renew_at)
+    ml->renew_at = at;
+  ml->lane.wake_reactor |= (uint8_t)ticker_advance(&ml->ticker, ml->renew_at);
+}
+
 void mux_want_connection(struct mux_lane *ml, int64_t now)
 {
   if (ml->state != MUX_DOWN || ml->draining)
@@ -89,6 +99,10 @@ static void dial_succeeded(struct mux_lane *ml, int64_t now)
   ml->state = MUX_OPEN;
   ml->stats.opened++;
   ml->opened_at = ml->still_since = now;
+  ml->renew_at = TIME_FOREVER;
+  ml->renewing = 0;
+  if (link_outdated(link))
+    mux_renew_lane(ml, ml->config.tls_retire, now);
   backoff_done(&ml->backoff);
   notice_event(m->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, link->id, m->env->name,
                link->conn.resp3 ? "RESP3" : "RESP2");
@@ -133,6 +147,18 @@ static void tell_lost(struct mux_lane *ml)
              (unsigned long long)link->id, link->conn.text);
 }
 
+/* One that was to be replaced says nothing about the server. */
+static void count_lost(struct mux_lane *ml, int64_t now)
+{
+  if (ml->renewing) {
+    ml->stats.closed_lifetime++;
+    return;
+  }
+  ml->stats.closed_error++;
+  ml->short_lives = now - ml->opened_at < YOUNG_NS ? ml->short_lives + 1 : 0;
+  backoff_pause(&ml->backoff, &ml->config, ml->short_lives, now);
+}
+
 /* Thread: reactor. The connection is closed. */
 static void down_done(struct request *down)
 {
@@ -143,10 +169,8 @@ static void down_done(struct request *down)
   ml->state = MUX_DOWN;
   ml->stats.closed++;
   if (!ml->draining) {
-    ml->stats.closed_error++;
+    count_lost(ml, now);
     tell_lost(ml);
-    ml->short_lives = now - ml->opened_at < YOUNG_NS ? ml->short_lives + 1 : 0;
-    backoff_pause(&ml->backoff, &ml->config, ml->short_lives, now);
     ml->eager = 1;
     mux_want_connection(ml, now);
   } else {
@@ -208,6 +232,12 @@ void mux_drop_ping(struct mux_lane *ml)
     ml->pinging = 0;
 }
 
+static void renew(struct mux_lane *ml)
+{
+  ml->renewing = ml->lane.up;
+  lane_renew_locked(&ml->lane);
+}
+
 /* When to look again. */
 static int64_t tick_open(struct mux_lane *ml, int64_t now)
 {
@@ -219,6 +249,8 @@ static int64_t tick_open(struct mux_lane *ml, int64_t now)
   still = now - ml->still_since;
   if (busy && stall > 0 && still >= stall)
     kill_stalled(ml, still);
+  else if (now >= ml->renew_at)
+    renew(ml);
   else if (!busy && !ml->pinging && keepalive > 0 && still >= keepalive)
     send_ping(ml);
   step = 5 * NS_PER_S;
@@ -228,7 +260,8 @@ static int64_t tick_open(struct mux_lane *ml, int64_t now)
     step = keepalive / 4;
   if (!ml->lane.armed && step > LOOK_NS)
     step = LOOK_NS;
-  return now + (step > NS_PER_MS ? step : NS_PER_MS);
+  step = step > NS_PER_MS ? step : NS_PER_MS;
+  return ml->renew_at > now && ml->renew_at < now + step ? ml->renew_at : now + step;
 }
 
 /* No more time. What was sent first ends first. */

@@ -106,6 +106,23 @@ static void pool_configure(struct strategy *s, const struct config *config)
   pool_leave(p);
 }
 
+/* One that is being dialled looks for itself when it is done. */
+static void pool_renew(struct strategy *s, int64_t within)
+{
+  struct pool *p = pool_of(s);
+  int64_t now = clock_ns();
+
+  lock_acquire(&p->lock);
+  for (size_t i = 0; i < p->slot_count; i++) {
+    struct slot *slot = p->slots[i];
+
+    if (slot->state != SLOT_FREE && slot->state != SLOT_CONNECTING && slot->state != SLOT_CLOSING)
+      slot_outdate(slot, within, now);
+  }
+  pool_watch_clock(p, 0);
+  pool_leave(p);
+}
+
 static void pool_drain(struct strategy *s, int64_t deadline)
 {
   struct pool *p = pool_of(s);
@@ -201,6 +218,7 @@ const struct strategy_ops pool_ops = {
     .cancel = pool_cancel,
     .release = pool_release,
     .configure = pool_configure,
+    .renew = pool_renew,
     .stats = pool_stats,
     .drain = pool_drain,
     .aborted = pool_aborted,

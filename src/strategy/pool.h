@@ -105,6 +105,7 @@ struct slot {
   int fresh;  /* dialled just now, for a waiter who has not used it yet */
   int leased; /* IN_USE for a lease */
   int busy;   /* IN_USE and a call is inside */
+  int outdated; /* made with settings that were replaced: expires without waiting for its turn */
   int exempt; /* that call blocks at the server: no leak */
   int told;   /* its leak was reported */
   enum close_reason reason;
@@ -211,6 +212,7 @@ int64_t pool_kill_gap(const struct pool *);
 int pool_offline(const struct pool *); /* no connection at all */
 
 /* pool_tasks.c */
+void slot_outdate(struct slot *, int64_t within, int64_t now); /* under the lock */
 void pool_dial_failed(struct pool *, pmx_cause, const char *text, int local, int64_t now);
 void slot_start(struct slot *, enum slot_state, int64_t deadline); /* dial, check or repair */
 void slot_init_task(struct slot *);

@@ -119,7 +119,11 @@ int64_t pool_kill_gap(const struct pool *p)
 
 int pool_take_expired(struct pool *p, const struct slot *slot, int64_t now)
 {
-  if (slot->expires_at > now || now - p->last_retired < pool_kill_gap(p))
+  if (slot->expires_at > now)
+    return 0;
+  if (slot->outdated)
+    return 1;
+  if (now - p->last_retired < pool_kill_gap(p))
     return 0;
   p->last_retired = now;
   return 1;

@@ -143,11 +143,34 @@ static void dial_failed(struct slot *slot, const pmx_reply *reply, int64_t now)
     pool_dial_failed(p, pmx_reply_cause(reply), pmx_reply_error(reply), local, now);
 }
 
-static void dial_done(struct slot *slot, int64_t now)
+/* Twice within that time: the earlier one holds. */
+void slot_outdate(struct slot *slot, int64_t within, int64_t now)
+{
+  uint64_t wait = random_below(&slot->pool->backoff.random, (uint64_t)within + 1);
+  int64_t at = time_after(now, (int64_t)wait);
+
+  slot->outdated = 1;
+  slot->expires_at = at < slot->expires_at ? at : slot->expires_at;
+}
+
+static void set_expiry(struct slot *slot, int64_t now)
 {
   struct pool *p = slot->pool;
   int64_t life = p->config.pool_max_lifetime;
   int64_t jitter = life / 100 * p->config.pool_lifetime_jitter;
+
+  slot->outdated = 0;
+  slot->expires_at = TIME_FOREVER;
+  if (life > 0)
+    slot->expires_at =
+        time_after(now, life - (int64_t)random_below(&p->backoff.random, (uint64_t)jitter + 1));
+  if (link_outdated(&slot->link))
+    slot_outdate(slot, p->config.tls_retire, now);
+}
+
+static void dial_done(struct slot *slot, int64_t now)
+{
+  struct pool *p = slot->pool;
 
   p->stats.opened++;
   unblock_forget(slot);
@@ -155,10 +178,7 @@ static void dial_done(struct slot *slot, int64_t now)
   p->spare = 0;
   p->suspect = 0;
   slot->fresh = 1;
-  slot->expires_at = TIME_FOREVER;
-  if (life > 0)
-    slot->expires_at =
-        time_after(now, life - (int64_t)random_below(&p->backoff.random, (uint64_t)jitter + 1));
+  set_expiry(slot, now);
   notice_event(p->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, slot->link.id, p->env->name,
                slot->link.conn.resp3 ? "RESP3" : "RESP2");
   notice_log(p->env->notices, PMX_LOG_INFO, "pool", "%s: connection %llu is ready", p->name,

@@ -35,7 +35,7 @@ int64_t pool_interval(const struct pool *p)
 /* When to look again at one that expires, or has expired but must wait for its turn. */
 static int64_t retire_at(const struct pool *p, const struct slot *slot, int64_t now)
 {
-  int64_t at = time_after(p->last_retired, pool_kill_gap(p));
+  int64_t at = slot->outdated ? 0 : time_after(p->last_retired, pool_kill_gap(p));
 
   at = slot->expires_at > at ? slot->expires_at : at;
   return at > now ? at : now + 10 * NS_PER_MS;

@@ -37,6 +37,9 @@ struct strategy_ops {
   /* Gives a leased link back. Thread: any. */
   enum release_result (*release)(struct strategy *, struct link *, uint64_t ticket);
   void (*configure)(struct strategy *, const struct config *); /* LIVE options have changed */
+  /* The settings that connections are made with have changed: replaces those there are, each at a
+   * time of its own within so many ns, when it owes nothing. Thread: any. */
+  void (*renew)(struct strategy *, int64_t within);
   void (*stats)(struct strategy *, pmx_stats *);               /* fills in its part */
   /* Refuses what is new, ends what is queued, lets what runs finish until the deadline and then
    * makes it fail. Does not wait: a REQUEST_DRAIN ends when all is done. Again: the earlier
