@@ -25,7 +25,7 @@ static struct raw *open_raw(struct fake *f)
 
 START_TEST(handshake_is_answered_without_a_script)
 {
-  struct fake *f = fake_start(&(struct fake_options){.unix_socket = _i});
+  struct fake *f = fake_start(&(struct fake_options){.over = (enum over)_i});
   struct raw *r = open_raw(f);
 
   ck_assert_int_eq(fake_port(f) == 0, _i);
@@ -126,8 +126,8 @@ END_TEST
 
 START_TEST(what_was_sent_is_there_at_the_next_look)
 {
-  for (int unix_socket = 0; unix_socket < 2; unix_socket++) {
-    struct fake *f = fake_start(&(struct fake_options){.unix_socket = unix_socket});
+  for (enum over over = OVER_TCP; over <= OVER_UNIX; over++) {
+    struct fake *f = fake_start(&(struct fake_options){.over = over});
     struct raw *r = open_raw(f);
     struct fake_conn *c;
 
@@ -244,7 +244,7 @@ END_TEST
 
 START_TEST(listening_stops_and_comes_back_at_the_same_address)
 {
-  struct fake *f = fake_start(&(struct fake_options){.unix_socket = _i});
+  struct fake *f = fake_start(&(struct fake_options){.over = (enum over)_i});
   struct raw *old = open_raw(f), *r;
 
   check_text(raw_ask(old, "PING", NULL), "PONG");

@@ -43,9 +43,9 @@ static inline struct row row_open(bool unix_sockets)
 {
   struct row row;
 
-  row.fake = fake_start(&(struct fake_options){.handler = echo, .unix_socket = unix_sockets});
+  row.fake = fake_start(&(struct fake_options){.handler = echo, .over = unix_sockets ? OVER_UNIX : OVER_TCP});
   row.proxy = proxy_start(fake_url(row.fake),
-                          &(struct proxy_options){.unix_socket = unix_sockets, .seed = 1});
+                          &(struct proxy_options){.over = unix_sockets ? OVER_UNIX : OVER_TCP, .seed = 1});
   row.raw = dial(&row);
   check_text(raw_ask(row.raw, "ECHO", "first", NULL), "first");
   return row;

@@ -132,7 +132,7 @@ START_TEST(time_out_in_the_middle_of_the_write_leaves_nobody_inside_multi)
   struct server *server = server_start(NULL);
   struct side side = side_at(_i);
   struct proxy *proxy = proxy_start(url_for(side.way, server),
-                                    &(struct proxy_options){.unix_socket = side.way->unix_socket});
+                                    &(struct proxy_options){.over = side.way->over});
   pmx_client *client = open_side(&side, proxy_url(proxy), NULL);
   pmx_batch *batch = pmx_batch_new(client);
   pmx_call call = side_call(&side, 0, 150);

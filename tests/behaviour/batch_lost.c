@@ -29,7 +29,7 @@ static const char increments[] = "INCR c0; INCR c1; INCR c2";
 static void scene_open(struct scene *s, int i)
 {
   struct side side = side_at(i);
-  struct proxy_options options = {.unix_socket = side.way->unix_socket};
+  struct proxy_options options = {.over = side.way->over};
 
   memset(s, 0, sizeof *s);
   s->side = side;

@@ -14,8 +14,8 @@
 const char *const strategies[] = {"pool", "mux", "hybrid"};
 const int strategy_count = sizeof strategies / sizeof strategies[0];
 
-const struct way ways[] = {{"pool", false}, {"pool", true}, {"mux", false},
-                           {"mux", true},   {"hybrid", false}, {"hybrid", true}};
+const struct way ways[] = {{"pool", OVER_TCP},  {"mux", OVER_TCP},  {"hybrid", OVER_TCP},
+                           {"pool", OVER_UNIX}, {"mux", OVER_UNIX}, {"hybrid", OVER_UNIX}};
 const int way_count = sizeof ways / sizeof ways[0];
 
 static const struct {
@@ -35,7 +35,7 @@ bool strategy_has(const char *strategy, enum trait trait)
 
 const char *url_for(const struct way *way, const struct server *server)
 {
-  return server_url(server, way->unix_socket ? SERVER_UNIX : SERVER_TCP);
+  return server_url_over(server, way->over);
 }
 
 bool soak(void)
@@ -290,7 +290,7 @@ void check_on_time(const char *what, int64_t limit_ms)
 
 struct fake *fake_for(const struct way *way, fake_handler handler, void *ud)
 {
-  struct fake_options options = {.unix_socket = way->unix_socket, .handler = handler, .ud = ud};
+  struct fake_options options = {.over = way->over, .handler = handler, .ud = ud};
   struct fake *fake = fake_start(&options);
 
   ck_assert_ptr_nonnull(fake);

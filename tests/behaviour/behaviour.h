@@ -18,7 +18,7 @@ extern const char *const strategies[]; /* a new one is tested by adding it there
 extern const int strategy_count;
 struct way {
   const char *strategy;
-  bool unix_socket;
+  enum over over;
 };
 extern const struct way ways[];
 extern const int way_count;

@@ -12,10 +12,10 @@
 #include "harness/util.h"
 
 const struct manner manners[] = {
-    {"pool", "thread", false}, {"pool", "thread", true},   {"pool", "loop", false},
-    {"pool", "loop", true},    {"mux", "thread", false},   {"mux", "thread", true},
-    {"mux", "loop", false},    {"mux", "loop", true},      {"hybrid", "thread", false},
-    {"hybrid", "loop", false}, {"hybrid", "thread", true}, {"hybrid", "loop", true},
+    {"pool", "thread", OVER_TCP},   {"pool", "thread", OVER_UNIX},   {"pool", "loop", OVER_TCP},
+    {"pool", "loop", OVER_UNIX},    {"mux", "thread", OVER_TCP},     {"mux", "thread", OVER_UNIX},
+    {"mux", "loop", OVER_TCP},      {"mux", "loop", OVER_UNIX},      {"hybrid", "thread", OVER_TCP},
+    {"hybrid", "loop", OVER_TCP},   {"hybrid", "thread", OVER_UNIX}, {"hybrid", "loop", OVER_UNIX},
 };
 const int manner_count = sizeof manners / sizeof manners[0];
 
@@ -26,12 +26,12 @@ bool in_loop(const struct manner *manner)
 
 struct way way_of(const struct manner *manner)
 {
-  return (struct way){manner->strategy, manner->unix_socket};
+  return (struct way){manner->strategy, manner->over};
 }
 
 const char *manner_url(const struct manner *manner, const struct server *server)
 {
-  return server_url(server, manner->unix_socket ? SERVER_UNIX : SERVER_TCP);
+  return server_url_over(server, manner->over);
 }
 
 pmx_client *open_manner(const struct manner *manner, const char *url, ...)

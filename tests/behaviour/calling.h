@@ -16,7 +16,7 @@
 /* ---- manners: every strategy, with a thread of its own and in a loop, over TCP and Unix ---- */
 struct manner {
   const char *strategy, *io;
-  bool unix_socket;
+  enum over over;
 };
 extern const struct manner manners[];
 extern const int manner_count;

@@ -100,7 +100,7 @@ END_TEST
 
 static void cancel_in_dial(const struct way *way, const char *command, uint64_t flags)
 {
-  struct fake_options options = {.unix_socket = way->unix_socket, .accept = FAKE_ACCEPT_SILENT};
+  struct fake_options options = {.over = way->over, .accept = FAKE_ACCEPT_SILENT};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(way->strategy, fake_url(fake), "connect", "lazy",
                                    "pool.wait_timeout", "forever", (char *)NULL);

@@ -260,7 +260,7 @@ static pmx_client *open_lazy(const char *strategy, const char *url)
 
 START_TEST(close_gives_up_connects_at_once_however_much_time_it_has)
 {
-  struct fake_options options = {.accept = FAKE_ACCEPT_SILENT, .unix_socket = ways[_i].unix_socket};
+  struct fake_options options = {.accept = FAKE_ACCEPT_SILENT, .over = ways[_i].over};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_lazy(ways[_i].strategy, fake_url(fake));
   int leases = strategy_has(ways[_i].strategy, LEASES);
@@ -328,7 +328,7 @@ END_TEST
 
 START_TEST(close_gives_up_checks_and_repairs)
 {
-  struct fake_options options = {.handler = answer_values, .unix_socket = ways[_i].unix_socket};
+  struct fake_options options = {.handler = answer_values, .over = ways[_i].over};
   struct fake *fake = fake_start(&options);
   pmx_client *client =
       open_client(ways[_i].strategy, fake_url(fake), "pool.ping_after_idle", "10ms",

@@ -259,7 +259,7 @@ START_TEST(a_tcp_connect_that_nobody_takes)
   for (int i = 0; i < FILLERS; i++)
     fillers[i] = sock_connect_start(&listener.at);
   sleep_ms(10);
-  sock_url(&listener.at, url);
+  sock_url(&listener.at, false, url);
   never_connects(strategies[_i], url, "", PMX_CAUSE_CONNECT);
   for (int i = 0; i < FILLERS; i++)
     close(fillers[i]);
@@ -294,7 +294,7 @@ START_TEST(a_login_that_stalls_at_any_step)
 {
   for (int step = 0; step < STEPS; step++) {
     struct stalling s = {.answers = step, .conn = SIZE_MAX};
-    struct fake_options options = {.unix_socket = ways[_i].unix_socket,
+    struct fake_options options = {.over = ways[_i].over,
                                    .handler = answer_some,
                                    .ud = &s,
                                    .manual = true,
@@ -313,7 +313,7 @@ END_TEST
 START_TEST(a_login_answered_to_the_end_works)
 {
   struct stalling s = {.answers = STEPS, .conn = SIZE_MAX};
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket,
+  struct fake_options options = {.over = ways[_i].over,
                                  .handler = answer_some,
                                  .ud = &s,
                                  .manual = true,

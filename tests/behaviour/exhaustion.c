@@ -134,7 +134,7 @@ static const struct fake_step slow_login[] = {FAKE_EXPECT("PING"), FAKE_DELAY(60
 START_TEST(wait_timeout_of_zero_refuses_when_busy_and_does_not_cut_a_connect)
 {
   struct fake_options options = {
-      .unix_socket = ways[_i].unix_socket, .script = slow_login, .handler = answer_values};
+      .over = ways[_i].over, .script = slow_login, .handler = answer_values};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "connect", "lazy",
                                    "pool.max_size", "1", "pool.wait_timeout", "0", NULL);

@@ -221,7 +221,7 @@ START_TEST(returned_connection_serves_the_waiter_while_the_connect_it_asked_for_
   static const struct fake_step none[] = {FAKE_END};
   static const struct fake_step stuck[] = {FAKE_EXPECT("PING"), FAKE_END};
   static const struct fake_step *const scripts[] = {none, stuck};
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket,
+  struct fake_options options = {.over = ways[_i].over,
                                  .scripts = scripts,
                                  .script_count = 2,
                                  .handler = answer_values};

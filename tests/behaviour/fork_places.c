@@ -100,7 +100,7 @@ static void wait_for_dial(void *arg)
 
 START_TEST(a_dial_under_way_is_the_parents_alone)
 {
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket, .accept = FAKE_ACCEPT_SILENT};
+  struct fake_options options = {.over = ways[_i].over, .accept = FAKE_ACCEPT_SILENT};
   struct fake *fake = fake_start(&options);
   struct dialling f = {NULL, NULL};
   int fds = fd_count();

@@ -150,7 +150,7 @@ START_TEST(a_peer_that_hangs_up_in_the_middle_of_a_large_write_survives_as_well)
 {
   static const struct fake_step script[] = {FAKE_EXPECT("PING"), FAKE_SEND("+PONG\r\n"), FAKE_STALL,
                                             FAKE_DELAY(30),      FAKE_CALL(hang_up),     FAKE_END};
-  struct fake_options options = {.script = script, .unix_socket = ways[_i].unix_socket};
+  struct fake_options options = {.script = script, .over = ways[_i].over};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "connect", "lazy", NULL);
   size_t size = 8 << 20;

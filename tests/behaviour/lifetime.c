@@ -270,7 +270,7 @@ END_TEST
 
 START_TEST(a_silent_idle_connection_is_replaced_without_an_error)
 {
-  struct fake_options options = {.handler = answer_values, .unix_socket = ways[_i].unix_socket};
+  struct fake_options options = {.handler = answer_values, .over = ways[_i].over};
   struct fake *fake = fake_start(&options);
   pmx_client *client =
       open_client(ways[_i].strategy, fake_url(fake), "pool.ping_after_idle", "20ms",

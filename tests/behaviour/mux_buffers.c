@@ -124,7 +124,7 @@ static struct fake *start_write_first(const struct way *way, char *wire, size_t 
   const struct fake_step script[] = {FAKE_EXPECT("GET", "huge"), FAKE_STALL,
                                      FAKE_SEND_BYTES(wire, size), FAKE_RESUME, FAKE_END};
   struct fake_options options = {
-      .unix_socket = way->unix_socket, .script = steps, .handler = answer_values};
+      .over = way->over, .script = steps, .handler = answer_values};
 
   memcpy(steps, script, sizeof script);
   return fake_start(&options);
@@ -297,7 +297,7 @@ START_TEST(batch_of_which_nothing_was_taken_goes_on_in_its_order)
   static const struct fake_step login[] = {FAKE_EXPECT("PING"), FAKE_END};
   static const struct fake_step none[] = {FAKE_END};
   static const struct fake_step *const scripts[] = {login, none};
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket,
+  struct fake_options options = {.over = ways[_i].over,
                                  .scripts = scripts,
                                  .script_count = 2,
                                  .handler = answer_values};

@@ -69,7 +69,7 @@ END_TEST
 
 START_TEST(close_fails_what_is_queued_without_a_connection_at_once)
 {
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket, .accept = FAKE_ACCEPT_SILENT};
+  struct fake_options options = {.over = ways[_i].over, .accept = FAKE_ACCEPT_SILENT};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "connect", "lazy",
                                    "connect_timeout", "60s", "command_timeout", "60s", NULL);
@@ -172,7 +172,7 @@ static void close_at_the_end_of_a_login(const struct way *way)
 {
   static const struct fake_step login[] = {FAKE_EXPECT("PING"), FAKE_END};
   struct fake_options options = {
-      .unix_socket = way->unix_socket, .script = login, .handler = answer_values};
+      .over = way->over, .script = login, .handler = answer_values};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(way->strategy, fake_url(fake), "connect", "lazy", NULL);
   struct caller caller;

@@ -45,7 +45,7 @@ START_TEST(request_that_was_cut_off_in_the_middle_is_unknown_and_the_next_one_is
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
   struct proxy *proxy =
-      proxy_start(fake_url(fake), &(struct proxy_options){.unix_socket = ways[_i].unix_socket});
+      proxy_start(fake_url(fake), &(struct proxy_options){.over = ways[_i].over});
   pmx_client *client = open_client(ways[_i].strategy, proxy_url(proxy), "reconnect.min_delay",
                                    "1ms", "reconnect.max_delay", "2ms", NULL);
   size_t size = strlen("*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n");
@@ -218,7 +218,7 @@ static void get_one(int i, void *client)
 START_TEST(one_connects_for_all_who_come_meanwhile)
 {
   struct fake_options options = {
-      .unix_socket = ways[_i].unix_socket, .script = slow_login, .handler = answer_values};
+      .over = ways[_i].over, .script = slow_login, .handler = answer_values};
   struct fake *fake = fake_start(&options);
   pmx_client *client =
       open_client(ways[_i].strategy, fake_url(fake), "connect", "lazy", "retry.max", "0", NULL);

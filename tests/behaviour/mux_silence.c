@@ -16,7 +16,7 @@ enum { CALLERS = 8, SLOW_BYTES = 200 * 1000 };
 
 static struct proxy *proxy_for(const struct way *way, struct fake *fake)
 {
-  return proxy_start(fake_url(fake), &(struct proxy_options){.unix_socket = way->unix_socket});
+  return proxy_start(fake_url(fake), &(struct proxy_options){.over = way->over});
 }
 
 static void check_on_time_each(struct caller *callers, int n, int64_t begun, int64_t ms)

@@ -30,7 +30,7 @@ START_TEST(every_call_has_its_own_value_though_bytes_come_one_by_one)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
   struct proxy *proxy =
-      proxy_start(fake_url(fake), &(struct proxy_options){.unix_socket = ways[_i].unix_socket});
+      proxy_start(fake_url(fake), &(struct proxy_options){.over = ways[_i].over});
   pmx_client *client = open_client(ways[_i].strategy, proxy_url(proxy), "command_timeout", "50s",
                                    "mux.stall_timeout", "off", NULL);
 

@@ -176,7 +176,7 @@ static void check_and_print(struct once *o, const struct way *way)
   }
   printf("%s over %s: counted %" PRId64 ": %" PRId64 " acknowledged and %" PRId64 " of %" PRId64
          " unknown; %" PRId64 " not run; %" PRId64 " connections killed in %u goes\n",
-         way->strategy, way->unix_socket ? "a Unix socket" : "TCP", counted, sum.acknowledged,
+         way->strategy, over_name(way->over), counted, sum.acknowledged,
          counted - sum.acknowledged, sum.unknown, sum.not_run, o->killed, o->kills);
   fflush(stdout);
   ck_assert_int_gt(sum.acknowledged, 0);

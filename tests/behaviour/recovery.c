@@ -150,7 +150,7 @@ END_TEST
 
 static struct proxy *proxy_for(const struct way *way, struct fake *fake)
 {
-  return proxy_start(fake_url(fake), &(struct proxy_options){.unix_socket = way->unix_socket});
+  return proxy_start(fake_url(fake), &(struct proxy_options){.over = way->over});
 }
 
 START_TEST(black_hole_ends_each_call_at_its_deadline_and_is_forgotten_when_it_heals)
@@ -241,7 +241,7 @@ END_TEST
 START_TEST(refused_login_fails_the_callers_at_once_even_with_offline_wait)
 {
   struct fake_options options = {
-      .unix_socket = ways[_i].unix_socket, .password = "right", .handler = answer_values};
+      .over = ways[_i].over, .password = "right", .handler = answer_values};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "password", "wrong",
                                    "connect", "lazy", "offline", "wait", NULL);

@@ -19,7 +19,7 @@ static int take_one_and_vanish(void *ud, struct fake_conn *conn, int argc, char 
 START_TEST(call_whose_first_try_may_have_run_is_unknown_though_the_last_one_did_not)
 {
   int taken = 0;
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket,
+  struct fake_options options = {.over = ways[_i].over,
                                  .handler = take_one_and_vanish,
                                  .ud = &taken,
                                  .manual = true};

@@ -133,14 +133,14 @@ struct rogue_script {
   const struct fake_step *scripts[2];
 };
 
-static struct fake *start_rogue(const struct rogue *rogue, bool unix_socket,
+static struct fake *start_rogue(const struct rogue *rogue, enum over over,
                                 struct rogue_script *script)
 {
   static const struct fake_step none[] = {FAKE_END};
   const struct fake_step steps[] = {FAKE_EXPECT("SET"), FAKE_SEND("+OK\r\n"),
                                     FAKE_CALL(wait_for_test),
                                     FAKE_SEND_BYTES(rogue->bytes, strlen(rogue->bytes)), FAKE_END};
-  struct fake_options options = {.unix_socket = unix_socket,
+  struct fake_options options = {.over = over,
                                  .scripts = script->scripts,
                                  .script_count = 2,
                                  .ud = &script->go,
@@ -178,7 +178,7 @@ static void try_rogue(const struct way *way, const struct rogue *rogue, uint64_t
 {
   bool kept = rogue->kept_in_resp3 && reads_resp3();
   struct rogue_script script;
-  struct fake *fake = start_rogue(rogue, way->unix_socket, &script);
+  struct fake *fake = start_rogue(rogue, way->over, &script);
   pmx_options *options = options_for(way->strategy);
   pmx_call call = call_flags(flags, PMX_DEFAULT);
   atomic_int pushes = 0;
@@ -237,7 +237,7 @@ static void speak_to_keepalive(const struct way *way, uint64_t flags)
 {
   int pings = 0;
   struct fake_options fake_options = {
-      .unix_socket = way->unix_socket, .handler = answer_pings_late, .ud = &pings, .manual = true};
+      .over = way->over, .handler = answer_pings_late, .ud = &pings, .manual = true};
   struct fake *fake = fake_start(&fake_options);
   pmx_options *options = options_for(way->strategy);
   pmx_call call = call_flags(flags, PMX_DEFAULT);

@@ -261,7 +261,7 @@ static const struct limit_row limits[] = {
 
 START_TEST(a_server_that_never_answers_is_given_up_at_the_derived_deadline)
 {
-  struct fake_options options = {.handler = silent, .unix_socket = ways[_i].unix_socket};
+  struct fake_options options = {.handler = silent, .over = ways[_i].over};
   struct fake *fake = fake_start(&options);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "command_timeout", "20ms",
                                    "blocking_grace", "80ms", NULL);

@@ -16,7 +16,7 @@ static const struct fake_step slow_login[] = {FAKE_EXPECT("PING"), FAKE_DELAY(80
 START_TEST(connect_that_outlives_the_call_serves_the_next_ones)
 {
   struct fake_options options = {
-      .unix_socket = ways[_i].unix_socket, .script = slow_login, .handler = answer_values};
+      .over = ways[_i].over, .script = slow_login, .handler = answer_values};
   struct fake *fake = fake_start(&options);
   pmx_client *client =
       open_client(ways[_i].strategy, fake_url(fake), "connect", "lazy", "pool.max_size", "2", NULL);
@@ -80,7 +80,7 @@ START_TEST(cold_pool_stays_inside_both_of_its_limits_under_a_storm)
                                             FAKE_DELAY(5),           FAKE_CALL(login_ends),
                                             FAKE_SEND("+PONG\r\n"),  FAKE_END};
   struct storm storm = {.most = 0};
-  struct fake_options options = {.unix_socket = ways[_i].unix_socket,
+  struct fake_options options = {.over = ways[_i].over,
                                  .script = script,
                                  .handler = answer_values,
                                  .ud = &storm};

@@ -182,7 +182,7 @@ static void print(const struct stress *s, const struct way *way, const struct wo
 
   printf("%s over %s: %" PRIu64 " calls: %" PRIu64 " answered, %" PRIu64 " not run, %" PRIu64
          " unknown; %" PRIu64 " sent again, %" PRIu64 " connections\n",
-         way->strategy, way->unix_socket ? "a Unix socket" : "TCP", sum->calls, sum->ended[PMX_OK],
+         way->strategy, over_name(way->over), sum->calls, sum->ended[PMX_OK],
          sum->ended[PMX_NOT_RUN], sum->ended[PMX_UNKNOWN], st.retries, st.opened);
   printf(
       "  %u cancels, %u kills, %u pauses, %u restarts\n"

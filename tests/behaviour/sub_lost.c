@@ -191,7 +191,7 @@ START_TEST(a_copy_kept_by_messages_and_gaps_is_right_wherever_it_is_cut)
 
   scene_open(&s, _i, NULL);
   proxy = proxy_start(manner_url(s.manner, s.server),
-                      &(struct proxy_options){.unix_socket = s.manner->unix_socket});
+                      &(struct proxy_options){.over = s.manner->over});
   client = open_manner(s.manner, proxy_url(proxy), "connect", "lazy", "reconnect.min_delay", "1ms",
                        "reconnect.max_delay", "5ms", "command_timeout", "20s", (char *)NULL);
   rng_seed(&rng, test_seed("sub_lost"));
@@ -228,7 +228,7 @@ START_TEST(a_silent_connection_is_found_out)
 
   scene_open(&s, _i, NULL);
   proxy = proxy_start(manner_url(s.manner, s.server),
-                      &(struct proxy_options){.unix_socket = s.manner->unix_socket});
+                      &(struct proxy_options){.over = s.manner->over});
   client = open_manner(s.manner, proxy_url(proxy), "mux.keepalive", "100ms", "mux.stall_timeout",
                        "200ms", "connect_timeout", "200ms", "command_timeout", "20s", (char *)NULL);
   ear_open(&ear, client, true);

@@ -128,7 +128,7 @@ int main(void)
   server_require("sub_memory");
   tcase_set_timeout(tc, 60);
   for (int i = 0; i < manner_count; i++) {
-    if (manners[i].unix_socket)
+    if (manners[i].over == OVER_UNIX)
       tcase_add_loop_test(tc, short_memory_costs_no_more_than_it_says, i, i + 1);
   }
   return checks_run("sub_memory", tc);

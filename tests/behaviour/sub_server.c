@@ -73,7 +73,7 @@ static void world_open(struct world *w, int i)
 
   memset(w, 0, sizeof *w);
   w->manner = &manners[i];
-  options.unix_socket = w->manner->unix_socket;
+  options.over = w->manner->over;
   w->fake = fake_start(&options);
   w->client = open_manner(w->manner, fake_url(w->fake), "connect", "lazy", "command_timeout", "20s",
                           "reconnect.min_delay", "1ms", "reconnect.max_delay", "5ms", (char *)NULL);
@@ -289,7 +289,7 @@ static int never_confirm(void *ud, struct fake_conn *conn, int argc, char **argv
 START_TEST(a_server_that_does_not_confirm_is_given_up_at_the_deadline)
 {
   const struct manner *m = &manners[_i];
-  struct fake_options options = {.unix_socket = m->unix_socket, .handler = never_confirm};
+  struct fake_options options = {.over = m->over, .handler = never_confirm};
   struct fake *fake = fake_start(&options);
   pmx_client *client =
       open_manner(m, fake_url(fake), "connect", "lazy", "mux.stall_timeout", "200ms", (char *)NULL);

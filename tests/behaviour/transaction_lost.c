@@ -24,7 +24,7 @@ struct plan {
 
 static void plan_open(struct plan *p, int way)
 {
-  struct proxy_options options = {.unix_socket = ways[way].unix_socket};
+  struct proxy_options options = {.over = ways[way].over};
 
   memset(p, 0, sizeof *p);
   p->server = server_start(NULL);

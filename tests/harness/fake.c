@@ -4,6 +4,7 @@
 #include "fake_impl.h"
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static short conn_events(const struct fake_conn *c)
 
   if (!c->stalled && !c->input_ended)
     events |= POLLIN;
-  if (c->output_blocked)
+  if (c->tls ? fake_tls_blocked(c) : c->output_blocked)
     events |= POLLOUT;
   return events;
 }
@@ -160,24 +161,34 @@ static void init_sync(struct fake *f)
   pthread_condattr_destroy(&cond);
 }
 
-struct fake *fake_start(const struct fake_options *options)
+static void open_listener(struct fake *f)
 {
-  struct fake *f = harness_alloc(sizeof(*f));
   char path[TEMP_DIR_SIZE + 16];
-  int err;
 
-  if (options)
-    f->options = *options;
-  init_sync(f);
-  f->started_us = now_us();
-  if (f->options.unix_socket) {
+  if (over_unix(f->options.over)) {
     temp_dir_make(f->dir);
     snprintf(path, sizeof(path), "%s/fake.sock", f->dir);
     listener_open_unix(&f->listener, path);
   } else {
     listener_open_tcp(&f->listener);
   }
-  sock_url(&f->listener.at, f->url);
+  sock_url(&f->listener.at, over_tls(f->options.over), f->url);
+}
+
+struct fake *fake_start(const struct fake_options *options)
+{
+  struct fake *f = harness_alloc(sizeof(*f));
+  int err;
+
+  if (options)
+    f->options = *options;
+  init_sync(f);
+  f->started_us = now_us();
+  open_listener(f);
+  if (f->options.tls)
+    f->tls = *f->options.tls;
+  if (over_tls(f->options.over) && !f->tls.plain)
+    f->tls_context = fake_tls_context(&f->tls);
   f->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (f->wake_fd < 0)
     harness_die("eventfd: %s", strerror(errno));
@@ -214,6 +225,7 @@ bool fake_stop(struct fake *f)
     fake_conn_free(f->conns[i]);
   free(f->conns);
   free_log(f);
+  SSL_CTX_free(f->tls_context);
   listener_close(&f->listener);
   close(f->wake_fd);
   if (f->dir[0])

@@ -12,8 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "over.h"
+
 struct fake;
 struct fake_conn;
+struct fake_tls; /* fake_tls.h */
 
 /* ---- scripts ---- */
 enum fake_op {
@@ -26,7 +29,13 @@ enum fake_op {
   FAKE_OP_HALF_CLOSE,
   FAKE_OP_STALL,
   FAKE_OP_RESUME,
-  FAKE_OP_CALL
+  FAKE_OP_CALL,
+  /* of TLS: fake_tls.h */
+  FAKE_OP_RAW,
+  FAKE_OP_KEY_UPDATE,
+  FAKE_OP_TICKET,
+  FAKE_OP_NOTIFY,
+  FAKE_OP_TRUNCATE
 };
 enum { FAKE_MAX_EXPECTED = 8 };
 struct fake_step {
@@ -68,7 +77,8 @@ enum fake_accept {
   FAKE_ACCEPT_RESET   /* then resets at once */
 };
 struct fake_options {
-  bool unix_socket;                       /* instead of TCP on 127.0.0.1 */
+  enum over over;                         /* zero: TCP on 127.0.0.1 */
+  const struct fake_tls *tls;             /* over TLS; NULL: the usual certificate, any client */
   const struct fake_step *script;         /* of every connection */
   const struct fake_step *const *scripts; /* or: of connection 0, 1 …, the last of all others */
   size_t script_count;
@@ -83,7 +93,7 @@ struct fake_options {
 struct fake *fake_start(const struct fake_options *); /* NULL = defaults; texts are borrowed */
 /* Closes everything, joins the thread, frees. False, and a message: an EXPECT had failed. */
 bool fake_stop(struct fake *);
-const char *fake_url(const struct fake *); /* redis://127.0.0.1:PORT or unix:///PATH */
+const char *fake_url(const struct fake *); /* redis[s]://127.0.0.1:PORT, unix:///PATH[?tls=yes] */
 uint16_t fake_port(const struct fake *);   /* 0 = Unix socket */
 void fake_listen(struct fake *, bool on);  /* off: connects are refused; on: the same address */
 void fake_accept_mode(struct fake *, enum fake_accept); /* for connections to come */
@@ -119,6 +129,7 @@ int fake_handshake(struct fake_conn *, int argc, char **argv, size_t *len);
 struct fake_counts {
   size_t accepted, open, max_open;
   size_t commands;
+  size_t handshakes;      /* of TLS that were done */
   size_t protocol_errors; /* input that is no RESP command: answered with an error and closed */
 };
 struct fake_counts fake_counts(struct fake *);

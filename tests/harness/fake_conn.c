@@ -38,6 +38,7 @@ void fake_conn_opened(struct fake *f, int fd)
   f->counts.accepted++;
   if (++f->counts.open > f->counts.max_open)
     f->counts.max_open = f->counts.open;
+  fake_tls_opened(c);
   c->silent = f->options.accept == FAKE_ACCEPT_SILENT;
   if (f->options.accept == FAKE_ACCEPT_CLOSE || f->options.accept == FAKE_ACCEPT_RESET)
     fake_conn_close(c, f->options.accept == FAKE_ACCEPT_RESET);
@@ -56,8 +57,12 @@ void fake_conn_close(struct fake_conn *c, bool reset)
     for (int i = 0; i < READ_BLOCKS && !c->silent && !c->stalled && !c->input_ended; i++)
       if (!read_block(c))
         break;
+    if (c->tls)
+      fake_tls_closing(c);
     close(c->fd);
   }
+  if (c->tls)
+    fake_tls_closed(c);
   c->fd = -1;
   c->step = NULL;
   c->fake->counts.open--;
@@ -69,6 +74,7 @@ void fake_conn_free(struct fake_conn *c)
   if (c->fd >= 0)
     close(c->fd);
   fake_queue_drop(c);
+  fake_tls_free(c);
   wire_buf_free(&c->in);
   free(c);
 }
@@ -139,7 +145,7 @@ static void parse(struct fake_conn *c)
 static bool read_block(struct fake_conn *c)
 {
   char block[16384];
-  ssize_t n = recv(c->fd, block, sizeof(block), 0);
+  ssize_t n = c->tls ? fake_tls_recv(c, block, sizeof(block)) : recv(c->fd, block, sizeof(block), 0);
 
   if (n > 0) {
     c->received += (size_t)n;
@@ -156,6 +162,11 @@ void fake_conn_readable(struct fake_conn *c)
 {
   for (int i = 0; i < READ_BLOCKS && !c->input_ended && read_block(c); i++)
     ;
+  /* What TLS has taken from the socket no poll() would tell. */
+  while (c->tls && !c->input_ended && fake_tls_hold(c, true) && read_block(c))
+    ;
+  if (c->tls)
+    fake_tls_hold(c, false);
 }
 
 static const struct fake_command *next_command(struct fake_conn *c)
@@ -289,6 +300,7 @@ void fake_conn_pump(struct fake_conn *c)
   } while (advance(c));
   c->fake->pumping = NULL;
   /* The peer is gone, all it asked for is answered, and nothing more is planned. */
-  if (c->fd >= 0 && c->input_ended && !c->first && !c->stalled)
+  if (c->fd >= 0 && c->input_ended && !c->first && !c->stalled &&
+      !(c->tls && fake_tls_pending(c)))
     fake_conn_close(c, false);
 }

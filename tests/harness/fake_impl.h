@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "fake.h"
+#include "fake_tls.h"
 #include "sock.h"
 #include "util.h"
 #include "wire.h"
@@ -20,6 +21,9 @@ struct fake_action {
   int64_t gap_us;
   void (*call)(void *ud, struct fake_conn *);
 };
+
+struct ssl_ctx_st;
+struct fake_tls_conn;
 
 struct fake_conn {
   struct fake *fake;
@@ -42,10 +46,13 @@ struct fake_conn {
   /* session */
   int proto;
   bool logged_in;
+  struct fake_tls_conn *tls; /* NULL: none between it and its socket */
 };
 
 struct fake {
   struct fake_options options;
+  struct fake_tls tls;
+  struct ssl_ctx_st *tls_context; /* NULL: plain */
   pthread_mutex_t mutex;
   pthread_cond_t changed;
   pthread_t thread;
@@ -81,5 +88,21 @@ void fake_queue_step(struct fake_conn *, const struct fake_step *);
 void fake_queue_work(struct fake_conn *); /* does what is due; may close the connection */
 void fake_queue_drop(struct fake_conn *);
 int64_t fake_queue_due_us(const struct fake_conn *); /* when to work next; INT64_MAX = no timer */
+
+/* ---- fake_tls.c; all but the first for connections that have a ->tls. Locks: held ---- */
+struct ssl_ctx_st *fake_tls_context(const struct fake_tls *);
+void fake_tls_opened(struct fake_conn *);
+void fake_tls_closing(struct fake_conn *); /* says the end and takes what has come */
+void fake_tls_closed(struct fake_conn *);
+void fake_tls_free(struct fake_conn *);
+ssize_t fake_tls_recv(struct fake_conn *, void *, size_t);
+ssize_t fake_tls_send(struct fake_conn *, const void *, size_t);
+int fake_tls_flush(struct fake_conn *); /* 1 = nothing is left, 0 = later, -1 = the connection is gone */
+bool fake_tls_hold(struct fake_conn *, bool on);  /* reads without the socket; true */
+bool fake_tls_blocked(const struct fake_conn *);  /* wants to know when the socket takes more */
+bool fake_tls_pending(const struct fake_conn *);  /* something will leave yet */
+int64_t fake_tls_due_us(const struct fake_conn *);
+int fake_tls_may(struct fake_conn *, enum fake_op); /* now; as fake_tls_flush */
+int fake_tls_perform(struct fake_conn *, const struct fake_action *);
 
 #endif

@@ -31,6 +31,11 @@ static struct fake_action *append(struct fake_conn *c, enum fake_op op)
   return a;
 }
 
+static bool carries_bytes(enum fake_op op)
+{
+  return op == FAKE_OP_SEND || op == FAKE_OP_RAW;
+}
+
 void fake_queue_step(struct fake_conn *c, const struct fake_step *step)
 {
   struct fake *f = c->fake;
@@ -38,13 +43,13 @@ void fake_queue_step(struct fake_conn *c, const struct fake_step *step)
 
   pthread_mutex_lock(&f->mutex);
   wake = c != f->pumping;
-  if (c->fd >= 0 && (step->op != FAKE_OP_SEND || step->len > 0)) {
+  if (c->fd >= 0 && (!carries_bytes(step->op) || step->len > 0)) {
     struct fake_action *a = append(c, step->op);
 
     a->call = step->call;
     if (step->op == FAKE_OP_DELAY)
       a->due_us = now_us() + (int64_t)step->ms * 1000;
-    if (step->op == FAKE_OP_SEND) {
+    if (carries_bytes(step->op)) {
       a->bytes = harness_alloc(step->len);
       memcpy(a->bytes, step->bytes, step->len);
       a->len = step->len;
@@ -95,7 +100,8 @@ static int send_some(struct fake_conn *c, struct fake_action *a)
   while (a->sent < a->len) {
     size_t left = a->len - a->sent;
     size_t want = a->slice && a->slice < left ? a->slice : left;
-    ssize_t n = send(c->fd, a->bytes + a->sent, want, MSG_NOSIGNAL);
+    ssize_t n = c->tls ? fake_tls_send(c, a->bytes + a->sent, want)
+                       : send(c->fd, a->bytes + a->sent, want, MSG_NOSIGNAL);
 
     if (n < 0 && errno == EAGAIN) {
       c->output_blocked = true;
@@ -113,12 +119,14 @@ static int send_some(struct fake_conn *c, struct fake_action *a)
 }
 
 /* As send_some. */
-static int perform(struct fake_conn *c, struct fake_action *a)
+static int perform_plain(struct fake_conn *c, struct fake_action *a)
 {
   switch (a->op) {
   case FAKE_OP_SEND:
+  case FAKE_OP_RAW:
     return send_some(c, a);
   case FAKE_OP_CLOSE:
+  case FAKE_OP_TRUNCATE:
   case FAKE_OP_RESET:
     return -1;
   case FAKE_OP_HALF_CLOSE:
@@ -131,6 +139,9 @@ static int perform(struct fake_conn *c, struct fake_action *a)
   case FAKE_OP_CALL:
     a->call(c->fake->options.ud, c);
     return 1;
+  case FAKE_OP_KEY_UPDATE:
+  case FAKE_OP_TICKET:
+  case FAKE_OP_NOTIFY:
   case FAKE_OP_DELAY:
   case FAKE_OP_EXPECT:
   case FAKE_OP_END:
@@ -139,9 +150,29 @@ static int perform(struct fake_conn *c, struct fake_action *a)
   return 1;
 }
 
+static int perform(struct fake_conn *c, struct fake_action *a)
+{
+  int may = c->tls ? fake_tls_may(c, a->op) : 1;
+
+  c->output_blocked = may == 0;
+  if (may <= 0)
+    return may;
+  if (c->tls && (a->op >= FAKE_OP_RAW || a->op == FAKE_OP_HALF_CLOSE)) {
+    int done = fake_tls_perform(c, a);
+
+    if (done < 0 || a->op != FAKE_OP_HALF_CLOSE)
+      return done;
+  }
+  return perform_plain(c, a);
+}
+
 void fake_queue_work(struct fake_conn *c)
 {
   c->output_blocked = false;
+  if (c->tls && fake_tls_flush(c) < 0) {
+    fake_conn_close(c, false);
+    return;
+  }
   while (c->first && c->first->due_us <= now_us()) {
     struct fake_action *a = c->first;
     int done = perform(c, a);
@@ -160,7 +191,10 @@ void fake_queue_work(struct fake_conn *c)
 
 int64_t fake_queue_due_us(const struct fake_conn *c)
 {
-  return c->first && !c->output_blocked ? c->first->due_us : INT64_MAX;
+  int64_t due = c->first && !c->output_blocked ? c->first->due_us : INT64_MAX;
+  int64_t raw = c->tls ? fake_tls_due_us(c) : INT64_MAX;
+
+  return raw < due ? raw : due;
 }
 
 /* TCP says when the other side has it; a Unix socket has put it there itself. */
@@ -171,9 +205,9 @@ static bool is_sent(void *arg)
   bool sent;
 
   pthread_mutex_lock(&c->fake->mutex);
-  if (c->fd >= 0 && !c->fake->options.unix_socket && ioctl(c->fd, SIOCOUTQ, &pending) < 0)
+  if (c->fd >= 0 && !over_unix(c->fake->options.over) && ioctl(c->fd, SIOCOUTQ, &pending) < 0)
     harness_die("SIOCOUTQ: %s", strerror(errno));
-  sent = !c->first && pending == 0;
+  sent = !c->first && pending == 0 && !(c->fd >= 0 && c->tls && fake_tls_pending(c));
   pthread_mutex_unlock(&c->fake->mutex);
   return sent;
 }

@@ -157,3 +157,23 @@ bool fake_wait_done(struct fake *f, size_t conn, int timeout_ms)
 {
   return wait_changed(f, &(struct wish){.holds = done_holds, .n = conn}, timeout_ms);
 }
+
+static bool handshakes_hold(struct fake *f, const struct wish *wish)
+{
+  return f->counts.handshakes >= wish->n;
+}
+
+bool fake_wait_handshakes(struct fake *f, size_t n, int timeout_ms)
+{
+  return wait_changed(f, &(struct wish){.holds = handshakes_hold, .n = n}, timeout_ms);
+}
+
+static bool failure_holds(struct fake *f, const struct wish *wish)
+{
+  return fake_tls_seen(f->conns[wish->n]).failed;
+}
+
+bool fake_wait_tls_failed(struct fake_conn *c, int timeout_ms)
+{
+  return wait_changed(c->fake, &(struct wish){.holds = failure_holds, .n = c->index}, timeout_ms);
+}

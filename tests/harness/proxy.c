@@ -171,9 +171,7 @@ static void open_listener(struct proxy *p, bool unix_socket, bool tls)
   } else {
     listener_open_tcp(&p->listener);
   }
-  sock_url(&p->listener.at, p->url);
-  if (tls && !unix_socket)
-    snprintf(p->url, sizeof(p->url), "rediss://127.0.0.1:%u", proxy_port(p));
+  sock_url(&p->listener.at, tls, p->url);
 }
 
 struct proxy *proxy_start(const char *target_url, const struct proxy_options *options)
@@ -185,7 +183,7 @@ struct proxy *proxy_start(const char *target_url, const struct proxy_options *op
   proxy_clear_faults(p);
   rng_seed(&p->rng, options ? options->seed : 0);
   init_sync(p);
-  open_listener(p, options && options->unix_socket, strncmp(target_url, "rediss:", 7) == 0);
+  open_listener(p, options && over_unix(options->over), sock_url_is_tls(target_url));
   p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (p->wake_fd < 0)
     harness_die("eventfd: %s", strerror(errno));

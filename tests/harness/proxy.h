@@ -11,21 +11,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "over.h"
+
 struct proxy;
 
 enum proxy_way { PROXY_TO_SERVER, PROXY_TO_CLIENT };
 enum { PROXY_WAYS = 2 };
 
 struct proxy_options {
-  bool unix_socket; /* listen at one instead of TCP on 127.0.0.1 */
-  uint64_t seed;    /* of the jitter */
+  enum over over; /* whether to listen at a Unix socket instead of TCP on 127.0.0.1 */
+  uint64_t seed;  /* of the jitter */
 };
 
-/* The target is "redis://127.0.0.1:PORT", "rediss://…" (TLS passes through) or "unix:///PATH". */
+/* The target is "redis://127.0.0.1:PORT", "unix:///PATH", or one of these with TLS, which passes
+ * through: the proxy's URL says so as well, and what it does it does to the raw bytes. */
 struct proxy *proxy_start(const char *target_url,
                           const struct proxy_options *); /* NULL = defaults */
 void proxy_stop(struct proxy *);                    /* closes everything, joins the thread, frees */
-const char *proxy_url(const struct proxy *);        /* where clients connect; TLS stays rediss:// */
+const char *proxy_url(const struct proxy *);        /* where clients connect */
 uint16_t proxy_port(const struct proxy *);          /* 0 = Unix socket */
 void proxy_target(struct proxy *, const char *url); /* of connections to come */
 

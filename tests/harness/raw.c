@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* raw.c - a blocking client for the harness itself and for its tests. Knows nothing of servers. */
-#include "raw.h"
+#include "raw_impl.h"
+#include "tls_end.h"
 #include "util.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ struct raw *raw_open(const char *url)
 
   if (!sock_parse(&at, url))
     harness_die("not an address: %s", url);
-  return raw_open_at(&at, BOUND_MS);
+  return sock_url_is_tls(url) ? raw_open_tls(url, NULL, BOUND_MS) : raw_open_at(&at, BOUND_MS);
 }
 
 void raw_close(struct raw *r)
@@ -36,11 +37,14 @@ void raw_close(struct raw *r)
   if (!r)
     return;
   close(r->fd);
+  if (r->tls)
+    tls_end_free(r->tls);
+  free(r->tls);
   wire_buf_free(&r->in);
   free(r);
 }
 
-bool raw_send(struct raw *r, const void *bytes, size_t len)
+static bool send_all(struct raw *r, const void *bytes, size_t len)
 {
   const char *next = bytes;
 
@@ -53,6 +57,26 @@ bool raw_send(struct raw *r, const void *bytes, size_t len)
     len -= n > 0 ? (size_t)n : 0;
   }
   return true;
+}
+
+bool raw_flush(struct raw *r)
+{
+  struct wire_buf raw = {0};
+  bool ok;
+
+  tls_end_drain(r->tls, &raw);
+  ok = send_all(r, raw.data, raw.len);
+  wire_buf_free(&raw);
+  return ok;
+}
+
+bool raw_send(struct raw *r, const void *bytes, size_t len)
+{
+  if (!r->tls)
+    return send_all(r, bytes, len);
+  if (len == 0)
+    return true;
+  return tls_end_write(r->tls, bytes, len) == (ssize_t)len && raw_flush(r);
 }
 
 static bool send_list(struct raw *r, const char *arg0, va_list more)
@@ -84,8 +108,7 @@ bool raw_command(struct raw *r, const char *arg0, ...)
   return ok;
 }
 
-/* 1 = some bytes, 0 = time is up, -1 = the end or an error. */
-static int read_some(struct raw *r, int64_t end_ms)
+int raw_read(struct raw *r, struct wire_buf *into, int64_t end_ms)
 {
   char block[16384];
   int64_t left = end_ms - now_ms();
@@ -100,8 +123,41 @@ static int read_some(struct raw *r, int64_t end_ms)
     errno = 0;
   if (n <= 0)
     return -1;
-  wire_buf_add(&r->in, block, (size_t)n);
+  wire_buf_add(into, block, (size_t)n);
   return 1;
+}
+
+/* All that can be decrypted; answers as raw_read. */
+static int open_some(struct raw *r)
+{
+  char block[16384];
+  size_t before = r->in.len;
+  ssize_t n;
+
+  while ((n = tls_end_read(r->tls, block, sizeof(block))) > 0)
+    wire_buf_add(&r->in, block, (size_t)n);
+  if (r->in.len > before) /* an end comes to light at the next call */
+    return raw_flush(r) ? 1 : -1;
+  if (n == 0)
+    errno = 0;
+  return n < 0 && errno == EAGAIN && raw_flush(r) ? 1 : -1;
+}
+
+static int read_some(struct raw *r, int64_t end_ms)
+{
+  struct wire_buf raw = {0};
+  int got;
+
+  if (!r->tls)
+    return raw_read(r, &r->in, end_ms);
+  errno = r->tls->failed ? EPROTO : 0;
+  got = r->tls->ended || r->tls->failed ? -1 : raw_read(r, &raw, end_ms);
+  if (got > 0) {
+    tls_end_feed(r->tls, raw.data, raw.len);
+    got = open_some(r);
+  }
+  wire_buf_free(&raw);
+  return got;
 }
 
 char *raw_reply(struct raw *r, int timeout_ms)

@@ -8,16 +8,32 @@
 #include "sock.h"
 #include "wire.h"
 
+struct tls_end;
+
 struct raw {
   int fd;
+  struct tls_end *tls; /* NULL: plain */
   struct wire_buf in; /* read and not yet taken */
 };
 
 enum raw_state { RAW_OPEN, RAW_ENDED, RAW_RESET };
 
-struct raw *raw_open(const char *url); /* redis://127.0.0.1:PORT, unix:///PATH; NULL and errno */
+/* redis[s]://127.0.0.1:PORT, unix:///PATH[?tls=yes]; NULL and errno. TLS as with raw_tls zero. */
+struct raw *raw_open(const char *url);
 struct raw *raw_open_at(const struct sock_address *, int timeout_ms);
-void raw_close(struct raw *);                               /* frees it; NULL is ignored */
+/* Zero: trusts certs_default() for 127.0.0.1, shows no certificate. Files; borrowed. */
+struct raw_tls {
+  const char *ca, *cert, *key;
+  const char *host; /* a name, asked for and verified, instead of the address */
+  int max_version;  /* TLS1_2_VERSION …; 0 = any from 1.2 */
+  char *ret_why;    /* of RAW_WHY_SIZE: why it came to nothing; may be NULL */
+};
+enum { RAW_WHY_SIZE = 200 };
+/* NULL: no connection, or errno EPROTO: the handshake failed. */
+struct raw *raw_open_tls(const char *url, const struct raw_tls *, int timeout_ms);
+bool raw_was_told(const struct raw *); /* the other side said close_notify */
+bool raw_key_update(struct raw *); /* and asks for one in return */
+void raw_close(struct raw *); /* frees it, says no close_notify; NULL is ignored */
 bool raw_send(struct raw *, const void *bytes, size_t len); /* all of it, or false */
 /* C strings, then NULL; sends and does not read. */
 bool raw_command(struct raw *, const char *arg0, ...) __attribute__((sentinel));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* server.c - the life of a private real server: arguments, ports, start, readiness, stop, kill,
  * restart, pause. Knows nothing of the library. */
+#include "certs.h"
 #include "server_impl.h"
 
 #include <errno.h>
@@ -30,14 +31,17 @@ static void add(struct arguments *a, const char *name, const char *value)
 
 static void add_tls(struct server *s, struct arguments *a)
 {
+  const struct cert_set *usual = certs_default();
+  bool given = s->options.tls_cert != NULL;
+
   if (!s->tls_port)
     return;
   snprintf(a->tls_port, sizeof(a->tls_port), "%u", s->tls_port);
   add(a, "--tls-port", a->tls_port);
-  add(a, "--tls-cert-file", s->options.tls_cert);
-  add(a, "--tls-key-file", s->options.tls_key);
-  add(a, "--tls-ca-cert-file", s->options.tls_ca);
-  add(a, "--tls-auth-clients", "no");
+  add(a, "--tls-cert-file", given ? s->options.tls_cert : cert_chain_file(usual->server));
+  add(a, "--tls-key-file", given ? s->options.tls_key : cert_key_file(usual->server));
+  add(a, "--tls-ca-cert-file", s->options.tls_ca ? s->options.tls_ca : cert_file(usual->ca));
+  add(a, "--tls-auth-clients", s->options.tls_clients ? s->options.tls_clients : "no");
 }
 
 static void fill_arguments(struct server *s, struct arguments *a)
@@ -66,7 +70,7 @@ static void fill_arguments(struct server *s, struct arguments *a)
 
 static void choose_ports(struct server *s)
 {
-  unsigned listen = s->options.listen ? s->options.listen : SERVER_TCP;
+  unsigned listen = s->options.listen ? s->options.listen : SERVER_TCP | SERVER_TLS;
 
   s->port = listen & SERVER_TCP ? sock_free_port() : 0;
   s->tls_port = listen & SERVER_TLS ? sock_free_port() : 0;
@@ -255,6 +259,14 @@ const char *server_url(const struct server *s, enum server_address address)
     return s->tls_port ? s->url[2] : NULL;
   }
   return NULL;
+}
+
+const char *server_url_over(const struct server *s, enum over over)
+{
+  static const enum server_address at[] = {
+      [OVER_TCP] = SERVER_TCP, [OVER_UNIX] = SERVER_UNIX, [OVER_TLS] = SERVER_TLS};
+
+  return over == OVER_TLS_UNIX ? NULL : server_url(s, at[over]);
 }
 
 uint16_t server_port(const struct server *s)

@@ -11,20 +11,24 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "over.h"
+
 struct server;
 
 enum server_address {
   SERVER_TCP = 1,
   SERVER_UNIX = 2, /* always there: the harness itself asks over it */
-  SERVER_TLS = 4   /* needs the three tls_ files */
+  SERVER_TLS = 4   /* with the certificate of certs_default(), or the tls_ files */
 };
 
 struct server_options {
-  unsigned listen;      /* SERVER_* or-ed; 0 = TCP and Unix */
+  unsigned listen;      /* SERVER_* or-ed; 0 = all of them */
   const char *program;  /* instead of the one found */
   const char *user;     /* who the harness logs in as; with an aclfile */
   const char *password; /* without a user it is also set as requirepass */
-  const char *tls_cert, *tls_key, *tls_ca;
+  const char *tls_cert, *tls_key; /* files; NULL: the usual ones */
+  const char *tls_ca;             /* who signs clients' certificates; NULL: the usual one */
+  const char *tls_clients; /* whether they must have one: "no" (NULL), "optional", "yes" */
   const char *const *config; /* "--maxclients", "10", NULL: further arguments */
 };
 
@@ -51,6 +55,7 @@ bool server_running(const struct server *); /* a paused one runs */
 const char *server_url(const struct server *,
                        enum server_address);    /* redis://127.0.0.1:PORT,
                unix:///PATH, rediss://127.0.0.1:PORT; NULL: not listening there */
+const char *server_url_over(const struct server *, enum over);
 uint16_t server_port(const struct server *);    /* 0 = none */
 const char *server_path(const struct server *); /* of the Unix socket */
 const char *server_dir(const struct server *);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* server_find.c - finds server programs and their versions. Debian's redis-check-rdb is the whole
  * server and looks only at argv[0] to know what to be. Knows nothing of running servers. */
+#include "certs.h"
 #include "server_impl.h"
 
 #include <fcntl.h>
@@ -124,8 +125,10 @@ void server_require(const char *test)
 {
   const char *named = getenv("POOLMUX_SERVER");
 
-  if (server_available())
+  if (server_available()) {
+    certs_default(); /* once for all the forked tests, which start servers */
     return;
+  }
   fprintf(stderr, "SKIP: %s needs a Redis or Valkey server and found none", test);
   if (named && *named)
     fprintf(stderr, ": POOLMUX_SERVER=%s is not one\n", named);

@@ -41,7 +41,11 @@ bool sock_parse(struct sock_address *a, const char *url)
   char *end;
 
   if (strncmp(url, path, sizeof(path) - 1) == 0) {
-    sock_unix(a, url + sizeof(path) - 1);
+    char file[SOCK_URL_SIZE];
+
+    snprintf(file, sizeof(file), "%.*s", (int)strcspn(url, "?") - (int)sizeof(path) + 1,
+             url + sizeof(path) - 1);
+    sock_unix(a, file);
     return true;
   }
   if (strncmp(url, tcp, sizeof(tcp) - 1) == 0)
@@ -57,13 +61,19 @@ bool sock_parse(struct sock_address *a, const char *url)
   return true;
 }
 
-void sock_url(const struct sock_address *a, char url[SOCK_URL_SIZE])
+bool sock_url_is_tls(const char *url)
+{
+  return strncmp(url, "rediss:", 7) == 0 || strstr(url, "?tls=yes") != NULL;
+}
+
+void sock_url(const struct sock_address *a, bool tls, char url[SOCK_URL_SIZE])
 {
   if (a->u.any.sa_family == AF_UNIX)
-    snprintf(url, SOCK_URL_SIZE, "unix://%.*s", (int)sizeof(a->u.path.sun_path) - 1,
-             a->u.path.sun_path);
+    snprintf(url, SOCK_URL_SIZE, "unix://%.*s%s", (int)sizeof(a->u.path.sun_path) - 1,
+             a->u.path.sun_path, tls ? "?tls=yes" : "");
   else
-    snprintf(url, SOCK_URL_SIZE, "redis://127.0.0.1:%u", ntohs(a->u.tcp.sin_port));
+    snprintf(url, SOCK_URL_SIZE, "redis%s://127.0.0.1:%u", tls ? "s" : "",
+             ntohs(a->u.tcp.sin_port));
 }
 
 static int open_socket(const struct sock_address *a)

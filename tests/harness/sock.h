@@ -22,9 +22,10 @@ enum { SOCK_URL_SIZE = 128 };
 
 void sock_tcp(struct sock_address *, uint16_t port); /* of 127.0.0.1 */
 void sock_unix(struct sock_address *, const char *path);
-bool sock_parse(struct sock_address *,
-                const char *url); /* redis[s]://127.0.0.1:PORT, unix:///path */
-void sock_url(const struct sock_address *, char url[SOCK_URL_SIZE]); /* the other way round */
+/* redis[s]://127.0.0.1:PORT, unix:///path[?tls=yes] */
+bool sock_parse(struct sock_address *, const char *url);
+bool sock_url_is_tls(const char *url);
+void sock_url(const struct sock_address *, bool tls, char url[SOCK_URL_SIZE]); /* the other way round */
 
 /* A loopback port nobody listens on, below the range of the ports the kernel hands out: otherwise a
  * client that reconnects to a port that is down can be given that very port as its own and talks to
