@@ -9,13 +9,16 @@
 #include <string.h>
 #include <strings.h>
 
+#include "harness/certs.h"
+#include "harness/sock.h"
 #include "harness/util.h"
 
 const char *const strategies[] = {"pool", "mux", "hybrid"};
 const int strategy_count = sizeof strategies / sizeof strategies[0];
 
 const struct way ways[] = {{"pool", OVER_TCP},  {"mux", OVER_TCP},  {"hybrid", OVER_TCP},
-                           {"pool", OVER_UNIX}, {"mux", OVER_UNIX}, {"hybrid", OVER_UNIX}};
+                           {"pool", OVER_UNIX}, {"mux", OVER_UNIX}, {"hybrid", OVER_UNIX},
+                           {"pool", OVER_TLS},  {"mux", OVER_TLS},  {"hybrid", OVER_TLS}};
 const int way_count = sizeof ways / sizeof ways[0];
 
 static const struct {
@@ -71,11 +74,20 @@ pmx_options *options_for(const char *strategy)
   return options;
 }
 
+void trust_for(pmx_options *options, const char *url)
+{
+  if (sock_url_is_tls(url))
+    ck_assert_int_eq(pmx_options_set(options, "tls.ca_file", cert_file(certs_default()->ca)),
+                     PMX_OK);
+}
+
 pmx_client *open_client_with(const char *url, pmx_options *options)
 {
+  pmx_client *client;
   pmx_reply *err;
-  pmx_client *client = pmx_open(url, options, &err);
 
+  trust_for(options, url);
+  client = pmx_open(url, options, &err);
   ck_assert_msg(client != NULL, "%s: %s", url, pmx_reply_error(err));
   ck_assert_ptr_null(err);
   pmx_options_free(options);

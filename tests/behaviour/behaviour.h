@@ -13,7 +13,7 @@
 #include "harness/fake.h"
 #include "harness/server.h"
 
-/* ---- ways: every strategy; every strategy over TCP and over a Unix socket ---- */
+/* ---- ways: every strategy; every strategy over TCP, over a Unix socket and over TLS ---- */
 extern const char *const strategies[]; /* a new one is tested by adding it there */
 extern const int strategy_count;
 struct way {
@@ -64,6 +64,9 @@ pmx_options *options_for(const char *strategy);
 /* Names and values of options, then NULL. */
 pmx_client *open_client(const char *strategy, const char *url, ...) __attribute__((sentinel));
 pmx_client *open_client_with(const char *url, pmx_options *); /* frees the options */
+/* The two above do it by themselves: with a URL of TLS, the authority of certs_default(), so that
+ * the server's certificate is verified. Without TLS nothing. */
+void trust_for(pmx_options *, const char *url);
 /* Closes and frees it; its calls and leases must have ended, and its books must balance. */
 void close_client(pmx_client *);
 pmx_stats stats_of(const pmx_client *);

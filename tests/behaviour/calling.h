@@ -13,7 +13,7 @@
 
 #include "behaviour/behaviour.h"
 
-/* ---- manners: every strategy, with a thread of its own and in a loop, over TCP and Unix ---- */
+/* ---- manners: every strategy, with a thread of its own and in a loop, over all of it ---- */
 struct manner {
   const char *strategy, *io;
   enum over over;

@@ -93,8 +93,12 @@ END_TEST
 
 static void open_another(struct inside *in)
 {
-  pmx_client *other = pmx_open(in->url, NULL, &in->reply);
+  pmx_options *options = pmx_options_new();
+  pmx_client *other;
 
+  trust_for(options, in->url);
+  other = pmx_open(in->url, options, &in->reply);
+  pmx_options_free(options);
   if (!other)
     return;
   in->reply = pmx_command(other, "PING");

@@ -226,6 +226,7 @@ static void never_connects(const char *strategy, const char *url, const char *pa
   pmx_options_set(options, "db", "3");
   pmx_options_set(options, "client_name", "me");
   limit = pmx_now_ms() + SHORT_MS;
+  trust_for(options, url);
   ck_assert_ptr_null(pmx_open(url, options, &failure));
   check_on_time("open", limit);
   ck_assert_int_eq(pmx_reply_status(failure), PMX_NOT_RUN);

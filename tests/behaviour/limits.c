@@ -303,6 +303,7 @@ static void check_no_prefill(const char *strategy, const char *url, pmx_cause ca
   pmx_options_set(options, "pool.min_idle", "20");
   pmx_options_set(options, "pool.prefill", "sync");
   pmx_options_set(options, "pool.prefill_timeout", cause == PMX_CAUSE_TIMEOUT ? "300ms" : "50s");
+  trust_for(options, url);
   ck_assert_ptr_null(pmx_open(url, options, &failure));
   check_on_time("prefill that fails", begin + 300);
   ck_assert_ptr_nonnull(failure);

@@ -261,6 +261,7 @@ START_TEST(open_says_at_once_that_the_connect_was_refused)
 
   fake_listen(fake, false);
   ck_assert_int_eq(pmx_options_set(options, "connect_timeout", "10min"), PMX_OK);
+  trust_for(options, fake_url(fake));
   ck_assert_ptr_null(pmx_open(fake_url(fake), options, &err));
   ck_assert_ptr_nonnull(strstr(pmx_reply_error(err), "refused"));
   check_fails(err, PMX_NOT_RUN, PMX_CAUSE_CONNECT);

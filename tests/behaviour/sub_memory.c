@@ -62,6 +62,7 @@ static void subscribe_and_hear(void *arg)
   pmx_options_set(options, "io", m->s.manner->io);
   pmx_options_set(options, "connect", "lazy");
   pmx_options_set(options, "offline", "fail");
+  trust_for(options, m->url);
   m->client = pmx_open(m->url, options, NULL);
   pmx_options_free(options);
   m->sub = m->client ? pmx_sub_new(m->client, NULL, NULL) : NULL;
