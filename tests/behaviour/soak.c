@@ -64,13 +64,15 @@ static void prepare_server(struct server *server)
   }
 }
 
+static const enum server_address addresses[] = {SERVER_TCP, SERVER_UNIX, SERVER_TLS};
+
 static struct soaking *epoch_new(struct server *server, uint64_t seed)
 {
   struct soaking *s = harness_alloc(sizeof *s);
 
   s->server = server;
   s->seed = seed;
-  s->proxy = proxy_start(server_url(server, seed % 2 ? SERVER_TCP : SERVER_UNIX), NULL);
+  s->proxy = proxy_start(server_url(server, addresses[seed % 3]), NULL);
   prepare_server(server);
   pthread_mutex_init(&s->lock, NULL);
   pthread_mutex_init(&s->futures.lock, NULL);
@@ -216,7 +218,8 @@ static void epoch(struct server *server, uint64_t seed, struct sum *sum)
 
 START_TEST(all_functions_from_eight_threads_with_random_closing)
 {
-  struct server *server = server_start(NULL);
+  struct server_options options = {.listen = SERVER_TCP | SERVER_UNIX | SERVER_TLS};
+  struct server *server = server_start(&options);
   uint64_t seed = test_seed("soak");
   int64_t begin = now_ms(), end = begin + soak_ms(SHORT_MS);
   struct sum sum = {0};

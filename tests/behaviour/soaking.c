@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "behaviour/behaviour.h"
+#include "harness/sock.h"
 
 _Atomic uint64_t soak_called[SOAK_FUNCTION_COUNT], soak_orphans;
 
@@ -221,11 +222,13 @@ static int on_passphrase(void *ud, char *passphrase, size_t size)
 
 static const char *any_url(struct caller *w)
 {
-  switch (rng_below(&w->rng, 5)) {
+  switch (rng_below(&w->rng, 6)) {
   case 0:
     return server_url(w->s->server, SERVER_TCP);
   case 1:
     return server_url(w->s->server, SERVER_UNIX);
+  case 2:
+    return server_url(w->s->server, SERVER_TLS);
   default:
     return proxy_url(w->s->proxy);
   }
@@ -262,6 +265,7 @@ struct opened *client_open(struct caller *w)
   static const pmx_trace trace = {sizeof trace, on_begin, on_end};
   struct opened *o = opened_new(w);
   pmx_options *options = CALL(pmx_options_new)();
+  const char *url = any_url(w);
   pmx_reply *err = NULL;
   pmx_client *client;
 
@@ -276,8 +280,12 @@ struct opened *client_open(struct caller *w)
     CALL(pmx_options_set_credentials)(options, on_login, o);
   if (rng_below(&w->rng, 4) == 0)
     CALL(pmx_options_set_passphrase)(options, on_passphrase, o);
+  trust_for(options, url);
+  o->tls = sock_url_is_tls(url);
+  if (o->tls)
+    options_fill_tls(&w->rng, options);
   mark_begin(&w->mark, "pmx_open");
-  client = CALL(pmx_open)(any_url(w), options, &err);
+  client = CALL(pmx_open)(url, options, &err);
   if (mark_end(&w->mark) > SOAK_SLACK_MS)
     soak_wrong(w->s, "pmx_open took longer than %d ms", SOAK_SLACK_MS);
   CALL(pmx_options_free)(options);

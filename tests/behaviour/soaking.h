@@ -26,6 +26,7 @@
   X(pmx_options_set_log) \
   X(pmx_options_set_events) X(pmx_options_set_trace) \
   X(pmx_open) X(pmx_ref) X(pmx_unref) X(pmx_close) X(pmx_client_strategy) X(pmx_client_set) \
+  X(pmx_reload_tls) \
   X(pmx_argv) X(pmx_do) X(pmx_command) X(pmx_command_call) X(pmx_vcommand) \
   X(pmx_explain) X(pmx_async) X(pmx_async_argv) X(pmx_submit) X(pmx_submit_argv) X(pmx_future_wait) \
   X(pmx_future_wait_any) X(pmx_future_take) X(pmx_future_free) X(pmx_client_fd) X(pmx_dispatch) \
@@ -129,6 +130,7 @@ struct token {
 struct opened {
   struct soaking *s;
   _Atomic(pmx_client *) client; /* NULL until pmx_open has returned */
+  bool tls;
   _Atomic int inside, asked;    /* callbacks now: at most one; credentials functions */
   _Atomic int64_t spans;        /* of the trace that have begun and not ended */
   _Atomic uint64_t salt;
@@ -147,6 +149,7 @@ void client_drop(struct opened *);
 void client_put(struct slot *, struct opened *, struct opened **old); /* NULL: empties it */
 void client_set_some(struct rng *, pmx_client *);
 void options_fill(struct rng *, pmx_options *);
+void options_fill_tls(struct rng *, pmx_options *);
 
 /* ---- asynchronous calls: each told exactly once ---- */
 struct ticket {

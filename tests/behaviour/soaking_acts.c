@@ -108,6 +108,17 @@ static void act_explain(struct caller *w, struct opened *at, struct order *o)
     soak_wrong(w->s, "pmx_explain says %zu, and \"%s\" in %zu bytes", n, text, size);
 }
 
+static void act_reload(struct caller *w, struct opened *at, struct order *o)
+{
+  pmx_reply *reply = CALL(pmx_reload_tls)(at->client);
+  pmx_status status = CALL(pmx_reply_status)(reply);
+
+  (void)o;
+  if (status != (at->tls ? PMX_OK : PMX_INVALID) && pmx_reply_cause(reply) != PMX_CAUSE_CLOSED)
+    soak_wrong(w->s, "pmx_reload_tls: %s", pmx_reply_error(reply));
+  CALL(pmx_reply_free)(reply);
+}
+
 static void act_names(struct caller *w, struct opened *at, struct order *o)
 {
   pmx_status status = (pmx_status)below(w, PMX_NOMEM + 1);
@@ -176,7 +187,7 @@ static const struct {
     {act_close, 3},        {act_cancel, 15},    {act_set, 20},     {act_stats, 20},
     {act_names, 3},        {act_options, 3},    {act_reply, 40},   {act_forget, 20},
     {act_explain, 20},     {act_script, 60},    {act_scan, 60},    {act_batch, 60},
-    {act_transaction, 20}, {act_sub, 40},       {act_orphan, 20},
+    {act_transaction, 20}, {act_sub, 40},       {act_orphan, 20},  {act_reload, 5},
 };
 
 static act *any_act(struct caller *w)

@@ -77,6 +77,16 @@ void options_fill(struct rng *rng, pmx_options *options)
   }
 }
 
+/* These are errors without TLS. */
+void options_fill_tls(struct rng *rng, pmx_options *options)
+{
+  static const char *const retire[] = {"off", "20ms", "100ms", "10s"};
+
+  CALL(pmx_options_set)(options, "tls.retire", retire[rng_below(rng, 4)]);
+  if (rng_below(rng, 4) == 0)
+    CALL(pmx_options_set)(options, "tls.min_version", "1.3");
+}
+
 void client_set_some(struct rng *rng, pmx_client *client)
 {
   size_t at = rng_below(rng, ROWS);
