@@ -104,6 +104,7 @@ void mux_add_stats(struct mux_lane *ml, pmx_stats *sum)
   sum->closed += ml->stats.closed;
   sum->lanes_closed += ml->stats.closed;
   sum->closed_error += ml->stats.closed_error;
+  sum->closed_lifetime += ml->stats.closed_lifetime;
   sum->dial_failures += ml->stats.dial_failures;
   sum->lanes_dial_failures += ml->stats.dial_failures;
   sum->lane_requests += ml->stats.lane_requests;

@@ -236,6 +236,8 @@ void pool_put(struct slot *slot, int64_t now)
 
   slot->ticket++;
   slot->leased = slot->busy = 0;
+  if (slot->outdated)
+    pool_watch_clock(p, slot->expires_at);
   if (p->draining || pool_surplus(p))
     slot_retire(slot, CLOSE_SURPLUS);
   else if (!conn_idle(&slot->link.conn) || slot->link.conn.retire || unblock_is_dirty(slot))
