@@ -13,6 +13,7 @@
 #include "api/options.h"
 #include "harness/certs.h"
 #include "net/tls_context.h"
+#include "net/tls_context_impl.h"
 
 /* ---- settings: "name", "value", …, NULL; tls=yes stands already ---- */
 
@@ -51,25 +52,13 @@ static inline struct tls_context *context_with(const char *const *settings)
 
 struct server_spec {
   const struct cert *cert;
-  const char *chain;     /* what it presents instead of its whole chain; PEM */
-  const struct cert *ca; /* who may sign a client's certificate; NULL: it wants none */
-  int max_version;       /* 0: any */
-  const char *ciphers;   /* of TLS 1.2, with @SECLEVEL if need be */
+  const char *chain_file; /* what it presents instead of its whole chain */
+  const struct cert *ca;  /* who may sign a client's certificate; NULL: it wants none */
+  int max_version;        /* 0: any */
+  const char *ciphers;    /* of TLS 1.2, with @SECLEVEL if need be */
   const char *groups;
   int no_tickets;
 };
-
-static inline void use_chain(SSL_CTX *ctx, const char *pem)
-{
-  BIO *bio = BIO_new_mem_buf(pem, -1);
-  X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-
-  ck_assert_int_eq(SSL_CTX_use_certificate(ctx, cert), 1);
-  X509_free(cert);
-  while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
-    ck_assert_int_eq(SSL_CTX_add0_chain_cert(ctx, cert), 1);
-  BIO_free(bio);
-}
 
 static inline void use_key(SSL_CTX *ctx, const char *pem)
 {
@@ -90,7 +79,9 @@ static inline SSL_CTX *server_with(const struct server_spec *spec)
     ck_assert_int_eq(SSL_CTX_set_cipher_list(ctx, spec->ciphers), 1);
   if (spec->groups)
     ck_assert_int_eq((int)SSL_CTX_set1_groups_list(ctx, spec->groups), 1);
-  use_chain(ctx, spec->chain ? spec->chain : cert_chain_pem(spec->cert));
+  ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(
+                       ctx, spec->chain_file ? spec->chain_file : cert_chain_file(spec->cert)),
+                   1);
   use_key(ctx, cert_key_pem(spec->cert));
   if (spec->max_version) {
     SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
@@ -155,9 +146,9 @@ static inline void talk_client(struct talk *t)
   char buf[64];
   int n;
 
-  ERR_clear_error();
   if (t->failed)
     return;
+  ERR_clear_error();
   n = SSL_is_init_finished(t->client) ? SSL_read(t->client, buf, sizeof buf)
                                       : SSL_do_handshake(t->client);
   t->failed = is_over(t->client, n);

@@ -54,6 +54,16 @@ static int bad_word(struct tls_load *load, const struct list *list, const char *
   return -1;
 }
 
+static int bad_list(struct tls_load *load, const struct list *list, const char *why)
+{
+  if (ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE)
+    return tls_load_no_memory(load);
+  ERR_clear_error();
+  tls_load_blame(load, list->option, list->value);
+  text_add(&load->error, "%s; valid: %s", why, list->valid);
+  return -1;
+}
+
 /* Cuts `words` up. */
 static int check_words(struct tls_load *load, const struct list *list, char *words,
                        SSL_CTX *scratch)
@@ -100,7 +110,7 @@ static int set_ciphers(struct tls_load *load, const struct list *list)
   memcpy(all + len, never, sizeof never);
   done = SSL_CTX_set_cipher_list(load->ssl_ctx, all);
   mem_free(all);
-  return done ? 0 : tls_load_failed(load, list->option, list->value, "leaves no cipher");
+  return done ? 0 : bad_list(load, list, "leaves no cipher");
 }
 
 static int load_ciphers(struct tls_load *load)
@@ -126,7 +136,7 @@ static int load_suites(struct tls_load *load)
   if (check(load, &list))
     return -1;
   if (!SSL_CTX_set_ciphersuites(load->ssl_ctx, list.value))
-    return tls_load_failed(load, list.option, list.value, "leaves no cipher");
+    return bad_list(load, &list, "leaves no cipher");
   return 0;
 }
 
@@ -140,7 +150,7 @@ static int load_groups(struct tls_load *load)
   if (check(load, &list))
     return -1;
   if (!SSL_CTX_set1_groups_list(load->ssl_ctx, list.value))
-    return tls_load_failed(load, list.option, list.value, "is not a list of groups");
+    return bad_list(load, &list, "is not a list of groups");
   return 0;
 }
 

@@ -15,12 +15,15 @@ enum { SUBJECT_MAX = 100, NAME_SHOWN_MAX = 64, NAMES_SHOWN = 8 };
 
 static void add_x509_name(struct text *t, const X509_NAME *name)
 {
+  const unsigned long flags =
+      XN_FLAG_ONELINE &
+      ~(unsigned long)(ASN1_STRFLGS_ESC_QUOTE | ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB);
   BIO *bio = BIO_new(BIO_s_mem());
   char *bytes = NULL;
   long len = 0;
 
-  /* Escaping is left to text_add_quoted. */
-  if (bio && X509_NAME_print_ex(bio, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_QUOTE) > 0)
+  /* Control characters are left to text_add_quoted. */
+  if (bio && X509_NAME_print_ex(bio, name, 0, flags) > 0)
     len = BIO_get_mem_data(bio, &bytes);
   text_add(t, "\"");
   if (len > 0)
@@ -137,7 +140,7 @@ static void explain_name(const struct tls_context *context, const struct tls_ver
                          struct text *t)
 {
   const struct tls_name *name = &context->name;
-  char buf[512];
+  char buf[240]; /* leaves room for what is to be done */
   struct text names;
   int n;
 
@@ -145,15 +148,14 @@ static void explain_name(const struct tls_context *context, const struct tls_ver
   n = add_names(&names, v->leaf);
   text_add(t, "the server's certificate is not for %s \"%s\"", name->ip_len ? "address" : "name",
            name->text);
-  if (n > 0) {
-    text_add(t, " but for %s; if that is the right server, set tls.server_name to a name it has",
-             buf);
-  } else {
-    add_subject(t, v);
-    text_add(t, ": it lists no names (subjectAltName)");
-  }
-  text_add(t, "; a new certificate would need subjectAltName=%s:%s", name->ip_len ? "IP" : "DNS",
-           name->text);
+  if (n > 0)
+    text_add(t, " but for %s", buf);
+  add_subject(t, v);
+  if (n > 0)
+    text_add(t, "; if that is the right server, set tls.server_name to a name it has");
+  else
+    text_add(t, "; it lists no names (subjectAltName), and needs %s:%s there",
+             name->ip_len ? "IP" : "DNS", name->text);
   if (n == 0 && !name->ip_len && !context->common_name)
     text_add(t, "; with tls.common_name=yes the subject's common name counts");
 }
@@ -165,7 +167,7 @@ static void add_ca_hint(const struct tls_context *context, struct text *t)
   if (context->has_own_ca)
     text_add(t, "add its CA's certificate to tls.ca_file, tls.ca_dir or tls.ca_pem");
   else
-    text_add(t, "the system does not know it: set tls.ca_file to its CA's certificate");
+    text_add(t, "set tls.ca_file to its CA's certificate, which the system does not have");
 }
 
 static void explain_unknown(const struct tls_context *context, const struct tls_verdict *v,
@@ -173,7 +175,7 @@ static void explain_unknown(const struct tls_context *context, const struct tls_
 {
   text_add(t, "the issuer of %s is not trusted here", whose(v));
   add_issuer(t, v);
-  text_add(t, ": ");
+  text_add(t, "; ");
   add_ca_hint(context, t);
   text_add(t, "; if that is there, the server does not send its intermediate certificates");
 }

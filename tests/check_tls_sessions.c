@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* check_tls_sessions.c - which sessions a generation of settings offers again: once or more often,
+ * for how long, and never those of another generation. */
+#include <time.h>
+#include "harness/checks.h"
+#include "tls_tools.h"
+
+static const struct cert_set *set;
+
+static void setup(void)
+{
+  set = certs_default();
+}
+
+static struct tls_context *trusting(const char *host)
+{
+  return context_with(SETTINGS("host", host, "tls.ca_file", cert_file(set->ca)));
+}
+
+static SSL_CTX *server_of(int version)
+{
+  return server_with(&(struct server_spec){.cert = set->server, .max_version = version});
+}
+
+/* A connection that came about; with the tickets that came with it. */
+static struct talk connected(struct tls_context *context, SSL_CTX *server)
+{
+  struct talk t = talk_begin(context, server);
+
+  talk_run(&t);
+  ck_assert_msg(!t.failed && SSL_is_init_finished(t.client), "%s",
+                ERR_reason_error_string(ERR_peek_error()));
+  return t;
+}
+
+/* One connection with its tickets, then two at the same time: which of them resumed? */
+static void resume(int version, struct tls_context *context, int first, int second)
+{
+  SSL_CTX *server = server_of(version);
+  struct talk a, b;
+
+  SSL_CTX_set_num_tickets(server, 1);
+  a = connected(context, server);
+  ck_assert_int_eq(SSL_session_reused(a.client), 0);
+  talk_end(&a); /* without a word: what it learned is good all the same */
+  a = talk_begin(context, server);
+  b = talk_begin(context, server);
+  talk_run(&a);
+  talk_run(&b);
+  ck_assert_int_eq(a.failed + b.failed, 0);
+  ck_assert_int_eq(SSL_session_reused(a.client), first);
+  ck_assert_int_eq(SSL_session_reused(b.client), second);
+  ck_assert_int_eq(SSL_get_verify_result(a.client), X509_V_OK);
+  talk_end(&a);
+  talk_end(&b);
+  SSL_CTX_free(server);
+}
+
+START_TEST(a_session_of_1_3_is_used_once)
+{
+  struct tls_context *context = trusting("localhost");
+
+  resume(TLS1_3_VERSION, context, 1, 0);
+  tls_context_unref(context);
+}
+END_TEST
+
+START_TEST(a_session_of_1_2_is_used_again)
+{
+  struct tls_context *context = trusting("localhost");
+
+  resume(TLS1_2_VERSION, context, 1, 1);
+  tls_context_unref(context);
+}
+END_TEST
+
+START_TEST(a_new_generation_begins_without_sessions)
+{
+  struct tls_context *old = trusting("localhost"), *new = trusting("localhost");
+  SSL_CTX *server = server_of(0);
+  struct talk t = connected(old, server);
+
+  talk_end(&t);
+  t = connected(new, server);
+  ck_assert_int_eq(SSL_session_reused(t.client), 0);
+  talk_end(&t);
+  t = connected(old, server);
+  ck_assert_int_eq(SSL_session_reused(t.client), 1);
+  talk_end(&t);
+  tls_context_unref(old);
+  tls_context_unref(new);
+  SSL_CTX_free(server);
+}
+END_TEST
+
+START_TEST(a_failed_handshake_takes_the_sessions_along)
+{
+  struct tls_context *context = trusting("localhost");
+  SSL_CTX *server = server_of(TLS1_2_VERSION);
+  struct talk t = connected(context, server);
+  char text[TLS_ERROR_SIZE];
+
+  talk_end(&t);
+  ck_assert_uint_gt(context->sessions.count, 0);
+  t = talk_begin(context, NULL);
+  talk_client(&t);
+  BIO_write(t.wire, "-ERR what?\r\n", 12);
+  talk_client(&t);
+  ck_assert_int_eq(t.failed, 1);
+  tls_context_explain(context, t.client, text, sizeof text);
+  ck_assert_uint_eq(context->sessions.count, 0);
+  talk_end(&t);
+  t = connected(context, server);
+  ck_assert_int_eq(SSL_session_reused(t.client), 0);
+
+  /* A connection that ends later says nothing about them. */
+  BIO_shutdown_wr(t.wire);
+  talk_client(&t);
+  ck_assert_int_eq(t.failed, 1);
+  tls_context_explain(context, t.client, text, sizeof text);
+  ck_assert_uint_gt(context->sessions.count, 0);
+  talk_end(&t);
+  SSL_CTX_free(server);
+  tls_context_unref(context);
+}
+END_TEST
+
+START_TEST(a_session_ends_with_the_certificate_that_was_verified)
+{
+  struct tls_context *context = trusting("localhost");
+  SSL_CTX *server = server_of(TLS1_2_VERSION);
+  struct talk t = connected(context, server);
+  X509 *peer = SSL_SESSION_get0_peer(context->sessions.kept[0]);
+
+  ck_assert_ptr_nonnull(X509_gmtime_adj(X509_getm_notAfter(peer), -1));
+  talk_end(&t);
+  t = connected(context, server);
+  ck_assert_int_eq(SSL_session_reused(t.client), 0);
+  talk_end(&t);
+  SSL_CTX_free(server);
+  tls_context_unref(context);
+}
+END_TEST
+
+static SSL_SESSION *session(int version, unsigned char id, long age, long lifetime)
+{
+  SSL_SESSION *made = SSL_SESSION_new();
+
+  SSL_SESSION_set_protocol_version(made, version);
+  SSL_SESSION_set1_id(made, &id, 1);
+  SSL_SESSION_set_time(made, (long)time(NULL) - age);
+  SSL_SESSION_set_timeout(made, lifetime);
+  return made;
+}
+
+static int id_of(SSL_SESSION *taken)
+{
+  unsigned int len;
+  int id = taken ? *SSL_SESSION_get_id(taken, &len) : 0;
+
+  SSL_SESSION_free(taken);
+  return id;
+}
+
+START_TEST(sessions_that_are_over_are_not_offered)
+{
+  struct tls_sessions kept;
+
+  tls_sessions_init(&kept);
+  tls_sessions_put(&kept, session(TLS1_2_VERSION, 1, 5, 100));
+  tls_sessions_put(&kept, session(TLS1_2_VERSION, 2, 100, 100));
+  tls_sessions_put(&kept, session(TLS1_3_VERSION, 3, 101, 100));
+  tls_sessions_put(&kept, session(TLS1_2_VERSION, 4, -50, 100)); /* the clock was set back */
+  tls_sessions_put(&kept, SSL_SESSION_new());                    /* nothing to resume it by */
+  ck_assert_int_eq(id_of(tls_sessions_take(&kept)), 1);
+  ck_assert_uint_eq(kept.count, 1);
+  ck_assert_int_eq(id_of(tls_sessions_take(&kept)), 1);
+  tls_sessions_clear(&kept);
+  ck_assert_ptr_null(tls_sessions_take(&kept));
+  tls_sessions_destroy(&kept);
+}
+END_TEST
+
+START_TEST(sixteen_sessions_are_kept_and_the_newest_is_used_first)
+{
+  struct tls_sessions kept;
+
+  tls_sessions_init(&kept);
+  for (unsigned char i = 1; i <= 20; i++)
+    tls_sessions_put(&kept, session(TLS1_3_VERSION, i, 0, 100));
+  for (int i = 20; i > 4; i--)
+    ck_assert_int_eq(id_of(tls_sessions_take(&kept)), i);
+  ck_assert_ptr_null(tls_sessions_take(&kept));
+  tls_sessions_destroy(&kept);
+}
+END_TEST
+
+int main(void)
+{
+  TCase *tc = checks_case("tls_sessions");
+
+  tcase_add_checked_fixture(tc, setup, NULL);
+  tcase_add_test(tc, a_session_of_1_3_is_used_once);
+  tcase_add_test(tc, a_session_of_1_2_is_used_again);
+  tcase_add_test(tc, a_new_generation_begins_without_sessions);
+  tcase_add_test(tc, a_failed_handshake_takes_the_sessions_along);
+  tcase_add_test(tc, a_session_ends_with_the_certificate_that_was_verified);
+  tcase_add_test(tc, sessions_that_are_over_are_not_offered);
+  tcase_add_test(tc, sixteen_sessions_are_kept_and_the_newest_is_used_first);
+  return checks_run("tls_sessions", tc);
+}
