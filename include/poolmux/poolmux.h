@@ -57,7 +57,7 @@ typedef enum pmx_cause {
   PMX_CAUSE_CANCELED = 2,       /* a pmx_cancel token was fired */
   PMX_CAUSE_CONNECT = 3,        /* no connection could be made */
   PMX_CAUSE_DNS = 4,            /* the name could not be looked up */
-  PMX_CAUSE_TLS = 5,            /* the TLS handshake failed; not in this version, which refuses TLS */
+  PMX_CAUSE_TLS = 5,            /* the TLS handshake failed; INVALID: the files of tls.* are wrong */
   PMX_CAUSE_AUTH = 6,           /* the server refused the login or the database */
   PMX_CAUSE_LOST = 7,           /* the connection was lost */
   PMX_CAUSE_CLOSED = 8,         /* the client is closed */
