@@ -46,16 +46,24 @@ static void note_wake(struct lane *l, struct parker *parker)
     l->wakes[l->wake_count++] = parker;
 }
 
+/* Somebody reads and writes it, will look at it, or is about to. */
+static int is_attended_to(const struct lane *l)
+{
+  if (l->held || l->coming || l->poked)
+    return 1;
+  /* Watched, and idle: whoever writes looks again when it is done. */
+  return (l->armed & NET_IN) && (l->writing || !lane_writable(l)) &&
+         (!l->stuck || (l->armed & NET_OUT));
+}
+
 /* Invariant T: what is to be written or read has somebody who will do it. */
 static void ensure_driver(struct lane *l)
 {
   struct request *newest;
-  int idle = l->writing || !lane_writable(l); /* whoever writes looks again when it is done */
-  int watched = (l->armed & NET_IN) && idle && (!l->stuck || (l->armed & NET_OUT));
 
   if (l->dying && !l->held && !l->writing)
     poke(l);
-  if (!l->up || l->held || l->coming || l->poked || watched || !has_work(l))
+  if (!l->up || is_attended_to(l) || !has_work(l))
     return;
   if (list_empty(&l->parked)) {
     poke(l);
@@ -84,14 +92,19 @@ static void tell_finished(struct list *finished)
   }
 }
 
-void lane_leave(struct lane *l)
+static int is_anything_noted(const struct lane *l)
+{
+  return l->wake_count || l->kick || l->wake_reactor || l->wake_nested || !list_empty(&l->finished);
+}
+
+/* Drops the lock, and does what was noted under it. */
+static void leave_and_do(struct lane *l)
 {
   struct parker *wakes[LANE_WAKES];
   struct list finished;
   unsigned count;
   uint8_t kick, wake_reactor, wake_nested;
 
-  ensure_driver(l);
   count = l->wake_count;
   for (unsigned i = 0; i < count; i++)
     wakes[i] = l->wakes[i];
@@ -111,6 +124,15 @@ void lane_leave(struct lane *l)
   if (wake_nested || count)
     reactor_wake_nested(l->link.env->reactor);
   tell_finished(&finished);
+}
+
+void lane_leave(struct lane *l)
+{
+  ensure_driver(l);
+  if (is_anything_noted(l))
+    leave_and_do(l);
+  else
+    lock_release(&l->lock);
 }
 
 /* ---- requests begin and end ---- */

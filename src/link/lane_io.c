@@ -214,9 +214,11 @@ static void match(struct lane *l, const struct batch *b)
 
 static void feed(struct lane *l, const char *buf, size_t n)
 {
-  struct batch b = {.result = DECODE_ERROR};
+  struct batch b;
   int fed;
 
+  b.count = 0; /* its array is not worth clearing */
+  b.result = DECODE_ERROR;
   lane_leave(l);
   fed = decoder_feed(l->link.conn.decoder, buf, n) == 0;
   do {
