@@ -60,42 +60,42 @@ static const char *find_sub(const struct names *names, size_t base, size_t len, 
   return NULL;
 }
 
-enum { NAME_SIZE = 48 }; /* longer than any name, with its NUL */
+enum { NAME_MAX_BYTES = 47, HAS_SUBS = 0x8000 }; /* longer than any name; a bit of a slot */
 
-/* In upper case and NUL-terminated, so that names are compared as plain strings, and its hash
- * (FNV-1a). False: no name looks like this. */
-static bool fold(char folded[NAME_SIZE], const char *name, size_t len, uint32_t *ret_hash)
+/* FNV-1a of the name without its case. What else this folds together, is_name tells apart. */
+static uint32_t hash_of(const char *name, size_t len)
 {
   uint32_t hash = UINT32_C(2166136261);
 
-  if (len >= NAME_SIZE)
-    return false;
-  for (size_t i = 0; i < len; i++) {
-    folded[i] = (char)upper(name[i]);
-    if (folded[i] == ' ' || folded[i] == '\0')
+  for (size_t i = 0; i < len; i++)
+    hash = (hash ^ ((unsigned char)name[i] & 0xdfU)) * UINT32_C(16777619);
+  return hash ^ hash >> 15;
+}
+
+static bool is_name(const char *key, size_t len, const char *name)
+{
+  for (size_t i = 0; i < len; i++)
+    if (name[i] == '\0' || upper(key[i]) != (unsigned char)name[i])
       return false;
-    hash = (hash ^ (unsigned char)folded[i]) * UINT32_C(16777619);
-  }
-  folded[len] = '\0';
-  *ret_hash = hash ^ hash >> 15;
-  return true;
+  return name[len] == '\0';
 }
 
 /* Subcommands stand behind their commands and are not in it. */
 static void make_index(const struct names *names)
 {
   uint16_t slots[NAMES_SLOTS] = {0};
-  char folded[NAME_SIZE];
-  uint32_t at;
 
   for (size_t i = 0; i < names->count; i++) {
     const char *name = name_of(row(names, i));
+    size_t len = strlen(name);
+    uint32_t at = hash_of(name, len);
+    bool subs = i + 1 < names->count && is_sub_of(name_of(row(names, i + 1)), name, len);
 
-    if (!fold(folded, name, strlen(name), &at))
+    if (strchr(name, ' '))
       continue;
     while (slots[at % NAMES_SLOTS])
       at++;
-    slots[at % NAMES_SLOTS] = (uint16_t)(i + 1);
+    slots[at % NAMES_SLOTS] = (uint16_t)((i + 1) | (subs ? HAS_SUBS : 0U));
   }
   for (size_t i = 0; i < NAMES_SLOTS; i++)
     atomic_store_explicit(&names->index->slots[i], slots[i], memory_order_relaxed);
@@ -105,24 +105,25 @@ static void make_index(const struct names *names)
 const void *names_find(const struct names *names, const char *name, size_t len, const char *sub,
                        size_t sub_len)
 {
-  char folded[NAME_SIZE];
-  const char *found;
-  uint32_t at;
+  const char *found = NULL;
+  uint32_t at, slot;
   size_t i;
 
-  if (!fold(folded, name, len, &at))
+  if (len > NAME_MAX_BYTES)
     return NULL;
   if (!atomic_load_explicit(&names->index->ready, memory_order_acquire))
     make_index(names);
-  for (;; at++) {
-    i = atomic_load_explicit(&names->index->slots[at % NAMES_SLOTS], memory_order_relaxed);
-    if (i == 0)
+  for (at = hash_of(name, len);; at++) {
+    slot = atomic_load_explicit(&names->index->slots[at % NAMES_SLOTS], memory_order_relaxed);
+    if (slot == 0)
       return NULL;
-    if (strcmp(folded, name_of(row(names, i - 1))) == 0)
+    i = (slot & ~(uint32_t)HAS_SUBS) - 1;
+    if (is_name(name, len, name_of(row(names, i))))
       break;
   }
-  found = sub ? find_sub(names, i - 1, len, sub, sub_len) : NULL;
-  return found ? found : row(names, i - 1);
+  if (sub && (slot & HAS_SUBS))
+    found = find_sub(names, i, len, sub, sub_len);
+  return found ? found : row(names, i);
 }
 
 bool names_word_is(const char *arg, size_t len, const char *word)
