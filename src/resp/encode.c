@@ -117,16 +117,20 @@ void args_seal(struct args *args)
 pmx_reply *args_add(struct args *args, int argc, const char *const *argv, const size_t *len)
 {
   int had = args->argc;
+  const char **to;
+  size_t *to_len;
 
   if (argc > INT32_MAX - had || args_reserve(args, had + argc))
     return args_no_memory();
+  to = args->argv + had;
+  to_len = args->len + had;
   for (int i = 0; i < argc; i++) {
     if (!argv[i] && (!len || len[i]))
       return reply_failure(PMX_INVALID, PMX_CAUSE_NONE, "argument %d is NULL", i);
-    args->argv[had + i] = argv[i] ? argv[i] : "";
-    args->len[had + i] = len ? len[i] : strlen(argv[i]);
-    args->argc = had + i + 1;
+    to[i] = argv[i] ? argv[i] : "";
+    to_len[i] = len ? len[i] : strlen(argv[i]);
   }
+  args->argc = had + argc;
   return NULL;
 }
 
@@ -169,14 +173,21 @@ static size_t bulk_size(size_t len)
 /* "*3\r\n" or "$5\r\n" */
 static char *put_header(char *at, char kind, size_t value)
 {
-  size_t n = digits(value);
+  size_t n;
 
   *at++ = kind;
-  for (size_t i = n; i > 0; i--) {
-    at[i - 1] = (char)('0' + value % 10);
-    value /= 10;
+  if (value >= 100) {
+    n = digits(value);
+    for (size_t i = n; i > 0; i--) {
+      at[i - 1] = (char)('0' + value % 10);
+      value /= 10;
+    }
+    at += n;
+  } else {
+    if (value >= 10)
+      *at++ = (char)('0' + value / 10);
+    *at++ = (char)('0' + value % 10);
   }
-  at += n;
   *at++ = '\r';
   *at++ = '\n';
   return at;
@@ -224,11 +235,25 @@ pmx_reply *encode_size(const struct args *args, size_t max_bytes, size_t *ret)
                        max_bytes);
 }
 
-void encode_write(char *at, const struct args *args)
+char *encode_write(char *at, const struct args *args)
 {
   at = put_header(at, '*', (size_t)args->argc);
   for (int i = 0; i < args->argc; i++)
     at = put_bulk(at, args->argv[i], args->len[i]);
+  return at;
+}
+
+/* It has at most max bytes, and max is at most ENCODED_SMALL: lengths have three digits then. */
+static int is_surely_small(const struct args *args, size_t max)
+{
+  size_t most = sizeof "*2147483647\r\n" - 1;
+
+  for (int i = 0; i < args->argc && most <= max; i++) {
+    if (args->len[i] > max)
+      return 0;
+    most += args->len[i] + sizeof "$512\r\n\r\n" - 1;
+  }
+  return most <= max;
 }
 
 pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_bytes,
@@ -238,6 +263,12 @@ pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_
   size_t size = 0;
 
   *ret = (struct encoded){NULL, NULL, 0};
+  if (args->argc > 0 &&
+      is_surely_small(args, max_bytes < ENCODED_SMALL ? max_bytes : ENCODED_SMALL)) {
+    ret->bytes = small;
+    ret->size = (size_t)(encode_write(small, args) - small);
+    return NULL;
+  }
   failure = encode_size(args, max_bytes, &size);
   if (failure)
     return failure;

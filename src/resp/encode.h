@@ -40,9 +40,9 @@ pmx_reply *args_from_format(struct args *, const char *format, va_list);
 pmx_reply *encode_args(struct encoded *ret, const struct args *, size_t max_bytes,
                        char small[ENCODED_SMALL]);
 void encoded_clear(struct encoded *);
-/* The two halves of it. How many bytes, or why not; and these bytes. */
+/* The two halves of it. How many bytes, or why not; and these bytes, and where they end. */
 pmx_reply *encode_size(const struct args *, size_t max_bytes, size_t *ret);
-void encode_write(char *at, const struct args *);
+char *encode_write(char *at, const struct args *);
 
 /* For requests the library makes itself: appends one command to buf; 0 = it does not fit. */
 size_t encode_small(char *buf, size_t size, int argc, const char *const *argv, const size_t *len);
