@@ -212,6 +212,7 @@ static void match(struct lane *l, const struct batch *b)
   lane_end_if_last(l);
 }
 
+/* Takes the lock. */
 static void feed(struct lane *l, const char *buf, size_t n)
 {
   struct batch b;
@@ -219,7 +220,6 @@ static void feed(struct lane *l, const char *buf, size_t n)
 
   b.count = 0; /* its array is not worth clearing */
   b.result = DECODE_ERROR;
-  lane_leave(l);
   fed = decoder_feed(l->link.conn.decoder, buf, n) == 0;
   do {
     if (fed)
@@ -246,11 +246,12 @@ void lane_receive(struct lane *l)
   for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
     lane_leave(l);
     n = channel_recv(&l->link.channel, buf, sizeof buf);
-    lane_enter(l);
-    if (n <= 0)
+    if (n <= 0) {
+      lane_enter(l);
       break;
-    l->reads++;
+    }
     feed(l, buf, (size_t)n);
+    l->reads++;
     if (!channel_more(&l->link.channel, n, sizeof buf))
       return;
   }
