@@ -25,18 +25,18 @@ struct async {
   _Atomic int over;      /* its outcome is decided */
   _Atomic int submitted, fired, cancel_posted, abandoned;
   int paused; /* the reactor's thread only */
-  pmx_client *client;
+  struct attempts attempts;
+  void *span; /* the program's, see trace.h */
+  pmx_reply *reply;
+  pmx_client *client; /* what follows is set when it is made */
   struct runtime *runtime;
   struct async_target target;
   struct order order;
   struct call call;
-  struct attempts attempts;
-  void *span;         /* the program's, see trace.h */
   struct timer timer; /* the deadline; while PAUSED: the next try */
   struct list pause;  /* on runtime.paused */
   struct job job;     /* the next try; in the end the callback */
   struct job cancel;
-  pmx_reply *reply;
   char bytes[]; /* of a small command */
 };
 
@@ -275,13 +275,13 @@ static struct async *make(pmx_client *c, struct runtime *rt, struct order *order
 
   if (!a)
     return NULL;
-  memset(&a->refs, 0, sizeof *a - offsetof(struct async, refs)); /* the rest is call_prepare's */
   a->order = *order;
   order->encoded.heap = NULL; /* moved */
   if (inside) {
     memcpy(a->bytes, order->encoded.bytes, inside);
     a->order.encoded.bytes = a->bytes;
   }
+  memset(&a->refs, 0, offsetof(struct async, client) - offsetof(struct async, refs));
   atomic_init(&a->refs, 2); /* the call, and we */
   a->client = c;
   a->runtime = rt;

@@ -130,6 +130,8 @@ pmx_reply *retry_sum_up(const struct order *order, const struct attempts *attemp
 {
   pmx_status status = pmx_reply_status(reply);
 
+  if (status == PMX_OK)
+    return reply;
   if (attempts->may_have_run &&
       (status == PMX_NOT_RUN || status == PMX_NOMEM || status == PMX_INVALID))
     return unknown_after_all(reply);

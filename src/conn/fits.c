@@ -78,13 +78,14 @@ static int answered_early(const struct conn *c, const struct place *p)
 
 int conn_fits(struct conn *c, const struct place *first, const pmx_reply *reply)
 {
-  size_t len = 0;
-  const char *str = pmx_reply_str(reply, &len);
+  if (!first || answered_early(c, first)) {
+    size_t len = 0;
+    const char *str = pmx_reply_str(reply, &len);
 
-  if (!first || answered_early(c, first))
     poison_unsolicited(c, str, len);
-  else if (first->request && !is_of_its_kind(c, first->request, reply))
+  } else if (first->request && !is_of_its_kind(c, first->request, reply)) {
     poison_out_of_step(c, first->request);
+  }
   return !c->poisoned;
 }
 

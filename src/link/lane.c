@@ -168,8 +168,8 @@ void lane_requeue(struct lane *l, struct list *after, struct request *req)
  * works on it while the next ones are queued. Whoever submits then takes the token for a round. */
 static int is_worth_writing(const struct lane *l, const struct request *req)
 {
-  return !req->attended && !l->held && !l->writing && lane_writable(l) && l->queued >= LANE_EARLY &&
-         l->queued >= l->link.conn.ring.count;
+  return l->queued >= LANE_EARLY && l->queued >= l->link.conn.ring.count && !req->attended &&
+         !l->held && !l->writing && lane_writable(l);
 }
 
 /* Those who were woken together are about to submit again: whoever comes lets the others, if there

@@ -30,16 +30,21 @@ int reactor_posted(struct reactor *r, const struct job *job)
   return posted;
 }
 
+/* Whoever finds none tells; those who come behind, before they are taken, need not. */
 void reactor_call(struct reactor *r, struct job *job, struct timer *clear)
 {
+  int first;
+
   lock_acquire(&r->lock);
   if (clear) {
     clear->known = 1;
     heap_remove(&r->timers, &clear->node);
   }
+  first = list_empty(&r->callbacks);
   list_push_back(&r->callbacks, &job->node);
   lock_release(&r->lock);
-  reactor_call_user(r);
+  if (first)
+    reactor_call_user(r);
 }
 
 /* Leaves the lock. */
