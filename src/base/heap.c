@@ -2,6 +2,7 @@
 /* heap.c - see heap.h. A node's children are a list in which each `place` is the pointer that leads
  * to the node, so that any node can be cut out without a walk. */
 #include "base/heap.h"
+#include "base/list.h"
 
 static void put(struct heap_node **place, struct heap_node *node)
 {
@@ -55,20 +56,46 @@ static struct heap_node *join_all(struct heap_node *list)
 
 static void add_tree(struct heap *h, struct heap_node *tree)
 {
-  struct heap_node *first = h->first;
+  struct heap_node *root = h->root;
 
   if (!tree)
     return;
-  if (first)
-    cut(first);
-  put(&h->first, first ? join(first, tree) : tree);
+  if (root)
+    cut(root);
+  put(&h->root, root ? join(root, tree) : tree);
+}
+
+struct heap_node *heap_first(const struct heap *h)
+{
+  if (h->oldest && h->root)
+    return h->oldest->key <= h->root->key ? h->oldest : h->root;
+  return h->oldest ? h->oldest : h->root;
+}
+
+static void append(struct heap *h, struct heap_node *node)
+{
+  node->child = node;
+  put(h->newest ? &h->newest->next : &h->oldest, node);
+  h->newest = node;
+}
+
+static void take_from_list(struct heap *h, struct heap_node *node)
+{
+  if (h->newest == node)
+    h->newest =
+        node->place == &h->oldest ? NULL : container_of(node->place, struct heap_node, next);
+  cut(node);
+  node->child = NULL;
 }
 
 void heap_add(struct heap *h, struct heap_node *node, int64_t key)
 {
   node->key = key;
   node->child = node->next = NULL;
-  add_tree(h, node);
+  if (!h->newest || key >= h->newest->key)
+    append(h, node);
+  else
+    add_tree(h, node);
 }
 
 void heap_remove(struct heap *h, struct heap_node *node)
@@ -77,6 +104,10 @@ void heap_remove(struct heap *h, struct heap_node *node)
 
   if (!node->place)
     return;
+  if (children == node) {
+    take_from_list(h, node);
+    return;
+  }
   cut(node);
   node->child = NULL;
   add_tree(h, join_all(children));

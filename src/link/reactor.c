@@ -55,7 +55,7 @@ static void set_timer(struct reactor *r, struct timer *t, int64_t due)
   t->known = 1;
   heap_remove(&r->timers, &t->node);
   heap_add(&r->timers, &t->node, due);
-  earliest = r->timers.first == &t->node;
+  earliest = heap_first(&r->timers) == &t->node;
   lock_release(&r->lock);
   if (earliest)
     reactor_wake(r);
@@ -183,7 +183,7 @@ static void run_timers(struct reactor *r)
 
     t = NULL;
     lock_acquire(&r->lock);
-    first = r->timers.first;
+    first = heap_first(&r->timers);
     if (first && first->key <= clock_ns()) {
       t = container_of(first, struct timer, node);
       heap_remove(&r->timers, first);
@@ -236,10 +236,12 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t first_due(struct reactor *r)
 {
+  const struct heap_node *timer;
   int64_t first;
 
   lock_acquire(&r->lock);
-  first = r->timers.first ? r->timers.first->key : TIME_FOREVER;
+  timer = heap_first(&r->timers);
+  first = timer ? timer->key : TIME_FOREVER;
   lock_release(&r->lock);
   for (struct list *node = r->sources.next; node != &r->sources; node = node->next)
     first = earlier(first, container_of(node, struct source, node)->deadline);

@@ -293,7 +293,7 @@ int reactor_open(struct reactor *r, struct notices *notices, int loop)
   list_init(&r->sources);
   list_init(&r->tickers);
   list_init(&r->helpers);
-  r->timers.first = NULL;
+  r->timers = (struct heap){NULL, NULL, NULL};
   r->notices = notices;
   r->loop = loop;
   r->claims = 0;
