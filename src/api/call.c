@@ -332,13 +332,15 @@ pmx_reply *call_carry_out(pmx_client *c, const pmx_call *in, const struct args *
 void call_count(pmx_client *c, const pmx_reply *reply)
 {
   struct call_counters *n = &c->counters;
+  pmx_status status = pmx_reply_status(reply);
   _Atomic uint64_t *const by_status[] = {
       [PMX_OK] = &n->replies,      [PMX_SERVER_ERROR] = &n->server_errors,
       [PMX_NOT_RUN] = &n->not_run, [PMX_UNKNOWN] = &n->unknown,
       [PMX_INVALID] = &n->invalid, [PMX_NOMEM] = &n->not_run,
   };
 
-  atomic_fetch_add_explicit(by_status[pmx_reply_status(reply)], 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(status == PMX_OK ? &n->replies : by_status[status], 1,
+                            memory_order_relaxed);
 }
 
 pmx_reply *call_execute(pmx_client *c, const pmx_call *in, struct args *args, pmx_reply *bad_args,

@@ -75,7 +75,7 @@ static uint32_t hash_of(const char *name, size_t len)
 static bool is_name(const char *key, size_t len, const char *name)
 {
   for (size_t i = 0; i < len; i++)
-    if (name[i] == '\0' || upper(key[i]) != (unsigned char)name[i])
+    if (name[i] == '\0' || (key[i] != name[i] && upper(key[i]) != (unsigned char)name[i]))
       return false;
   return name[len] == '\0';
 }

@@ -226,7 +226,10 @@ static void note_begin(struct decoder *d)
   if (in_reply(d))
     return;
   d->peek_len = have < PEEK_MAX ? have : PEEK_MAX;
-  memcpy(d->peek, reader->buf + reader->pos, d->peek_len);
+  if (have >= PEEK_MAX)
+    memcpy(d->peek, reader->buf + reader->pos, PEEK_MAX); /* of a size that is known: a few moves */
+  else
+    memcpy(d->peek, reader->buf + reader->pos, have);
 }
 
 enum decode_result decoder_next(struct decoder *d, pmx_reply **ret)

@@ -173,21 +173,14 @@ static size_t bulk_size(size_t len)
 /* "*3\r\n" or "$5\r\n" */
 static char *put_header(char *at, char kind, size_t value)
 {
-  size_t n;
+  size_t n = digits(value);
 
   *at++ = kind;
-  if (value >= 100) {
-    n = digits(value);
-    for (size_t i = n; i > 0; i--) {
-      at[i - 1] = (char)('0' + value % 10);
-      value /= 10;
-    }
-    at += n;
-  } else {
-    if (value >= 10)
-      *at++ = (char)('0' + value / 10);
-    *at++ = (char)('0' + value % 10);
+  for (size_t i = n; i > 0; i--) {
+    at[i - 1] = (char)('0' + value % 10);
+    value /= 10;
   }
+  at += n;
   *at++ = '\r';
   *at++ = '\n';
   return at;
