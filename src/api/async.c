@@ -17,7 +17,7 @@
 #include "call/reply.h"
 #include "route/classify.h"
 
-enum { UNDELIVERED_MAX = 65536, BLOCK_STEP = 256 };
+enum { UNDELIVERED_MAX = 65536, BLOCK_STEP = 512 };
 
 struct async {
   struct request request;
@@ -266,8 +266,8 @@ void async_end_paused(struct runtime *rt)
 
 /* ---- the beginning ---- */
 
-/* Small commands are behind it in the same block. Blocks have few sizes, so that the allocator
- * finds one that was just freed. */
+/* Small commands are behind it in the same block. Nearly all blocks have one size, so that the
+ * allocator finds one that was just freed. */
 static struct async *make(pmx_client *c, struct runtime *rt, struct order *order)
 {
   size_t inside = order->encoded.heap ? 0 : order->encoded.size;
