@@ -27,7 +27,7 @@ struct reply_tree {
   struct block *blocks; /* all but the first, which follows this header */
   char *at, *end;       /* free part of the current block */
   size_t bytes, max;    /* asked of the system */
-  size_t next_block;
+  uint32_t next_block;
   int over;
   pmx_reply *list; /* whose elements have trees of their own; or NULL */
 };
