@@ -2,6 +2,7 @@
 /* classify.c - joins what the command table, the rules and the arguments say about one command into
  * a route. Knows no strategy: what to do about a route is decided elsewhere. */
 #include "route/classify.h"
+#include <stdatomic.h>
 #include "call/commands.h"
 #include "route/arguments.h"
 #include "route/numbers.h"
@@ -116,6 +117,24 @@ static void apply_special_name(const struct arguments *args, struct route *ret)
     apply_rule(args, rule_find("QUIT", 4, NULL, 0), ret);
 }
 
+/* Most commands have no rule, whatever their arguments: that is looked up once for each, and
+ * whoever does it stores the same. */
+static const struct rule *find_rule(const struct command *command, const char *name, size_t len,
+                                    const char *sub, size_t sub_len)
+{
+  enum { COMMANDS_MAX = 1024 };
+  static _Atomic bool has_none[COMMANDS_MAX];
+  size_t i = command ? (size_t)(command - command_at(0)) : COMMANDS_MAX;
+  const struct rule *rule;
+
+  if (i < COMMANDS_MAX && atomic_load_explicit(&has_none[i], memory_order_relaxed))
+    return NULL;
+  rule = rule_find(name, len, sub, sub_len);
+  if (!rule && i < COMMANDS_MAX)
+    atomic_store_explicit(&has_none[i], true, memory_order_relaxed);
+  return rule;
+}
+
 void classify(int argc, const char *const *argv, const size_t *len, struct route *ret)
 {
   const struct arguments args = {argv ? argc : 0, argv, len};
@@ -135,7 +154,7 @@ void classify(int argc, const char *const *argv, const size_t *len, struct route
     sub_len = argument_len(&args, 1);
   }
   command = command_find(argv[0], name_len, sub, sub_len);
-  rule = rule_find(argv[0], name_len, sub, sub_len);
+  rule = find_rule(command, argv[0], name_len, sub, sub_len);
   if (command)
     apply_command(command, ret);
   if (rule)
