@@ -131,7 +131,7 @@ size_t conn_copy(struct conn *c, char *buf, size_t size)
   size_t used = 0, len;
   const char *bytes;
 
-  while ((bytes = conn_output(c, &len)) && len > 0) {
+  while (c->unwritten < c->ring.count && (bytes = conn_output(c, &len)) && len > 0) {
     size_t n = len < size - used ? len : size - used;
 
     if (n < len && used > 0)
