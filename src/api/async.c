@@ -47,7 +47,9 @@ static struct async *of_request(struct request *req)
 
 void async_unref(struct async *a)
 {
-  if (atomic_fetch_sub(&a->refs, 1) != 1)
+  /* Whoever finds one reference has it: no need to lock the bus. */
+  if (atomic_load_explicit(&a->refs, memory_order_acquire) != 1 &&
+      atomic_fetch_sub(&a->refs, 1) != 1)
     return;
   encoded_clear(&a->order.encoded);
   mem_free(a);
@@ -157,7 +159,6 @@ static void consider(struct job *job)
 static void async_completed(struct request *req)
 {
   struct async *a = of_request(req);
-  struct reactor *reactor = &a->runtime->reactor;
   pmx_reply *reply = req->reply;
 
   call_take_back(&a->request, &a->order);
@@ -168,8 +169,8 @@ static void async_completed(struct request *req)
   }
   a->reply = reply;
   a->job.run = consider;
-  reactor_post(reactor, &a->job);
-  reactor_wake(reactor);
+  reactor_post(&a->runtime->reactor, &a->job);
+  reactor_wake(&a->runtime->reactor);
 }
 
 /* ---- giving up: on the reactor's thread ---- */

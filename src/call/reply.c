@@ -167,7 +167,9 @@ void pmx_reply_free(pmx_reply *reply)
 {
   if (!reply || (reply->flags & REPLY_IMMORTAL))
     return;
-  if (atomic_fetch_sub_explicit(&reply->tree->refs, 1, memory_order_acq_rel) == 1)
+  /* Whoever finds one reference has it, and nobody can take another: no need to lock the bus. */
+  if (atomic_load_explicit(&reply->tree->refs, memory_order_acquire) == 1 ||
+      atomic_fetch_sub_explicit(&reply->tree->refs, 1, memory_order_acq_rel) == 1)
     reply_tree_free(reply->tree);
 }
 
