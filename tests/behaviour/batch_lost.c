@@ -121,12 +121,14 @@ static void cut_everywhere(struct scene *s, int atomic, enum proxy_way way, int 
 START_TEST(cut_at_any_byte_leaves_true_statuses)
 {
   struct scene s;
+  int whole; /* over TLS no answer comes before the record has */
 
   scene_open(&s, _i);
+  whole = sealing(s.side.way);
   cut_everywhere(&s, 0, PROXY_TO_SERVER, COMMANDS * 22);
   ck_assert_int_gt(s.unknown, 0);
   s.ok = 0;
-  cut_everywhere(&s, 0, PROXY_TO_CLIENT, COMMANDS * 4);
+  cut_everywhere(&s, 0, PROXY_TO_CLIENT, COMMANDS * (whole ? 8 : 4) + whole);
   ck_assert_int_gt(s.ok, 0); /* those whose answers came before the cut */
   scene_close(&s);
 }

@@ -21,7 +21,13 @@ struct way {
   enum over over;
 };
 extern const struct way ways[];
-extern const int way_count;
+extern int way_count;
+/* Before tests are added: over TLS with hybrid alone, which has connections of every kind. For
+ * programs whose claims are about time, limits and books, not about bytes and their ends; with
+ * POOLMUX_SOAK it changes nothing. */
+void ways_brief(void);
+/* So many bytes TLS adds to what is sent together; 0 without it. */
+int sealing(const struct way *);
 /* In the test: strategies[_i], or ways[_i]. */
 #define add_for_strategies(tc, test) tcase_add_loop_test((tc), (test), 0, strategy_count)
 #define add_for_ways(tc, test) tcase_add_loop_test((tc), (test), 0, way_count)
@@ -48,6 +54,15 @@ bool strategy_has(const char *strategy, enum trait);
   do {                                                                                             \
     for (int i_ = 0; i_ < way_count; i_++) {                                                       \
       if (strategy_has(ways[i_].strategy, (trait)))                                                \
+        tcase_add_loop_test((tc), (test), i_, i_ + 1);                                             \
+    }                                                                                              \
+  } while (0)
+
+/* The same, where a claim is about bytes that only who has no TLS can see. */
+#define add_for_plain_ways_with(trait, tc, test)                                                   \
+  do {                                                                                             \
+    for (int i_ = 0; i_ < way_count; i_++) {                                                       \
+      if (strategy_has(ways[i_].strategy, (trait)) && !over_tls(ways[i_].over))                    \
         tcase_add_loop_test((tc), (test), i_, i_ + 1);                                             \
     }                                                                                              \
   } while (0)

@@ -16,10 +16,18 @@ const struct manner manners[] = {
     {"pool", "loop", OVER_UNIX},    {"mux", "thread", OVER_TCP},     {"mux", "thread", OVER_UNIX},
     {"mux", "loop", OVER_TCP},      {"mux", "loop", OVER_UNIX},      {"hybrid", "thread", OVER_TCP},
     {"hybrid", "loop", OVER_TCP},   {"hybrid", "thread", OVER_UNIX}, {"hybrid", "loop", OVER_UNIX},
-    {"pool", "thread", OVER_TLS},   {"pool", "loop", OVER_TLS},      {"mux", "thread", OVER_TLS},
-    {"mux", "loop", OVER_TLS},      {"hybrid", "thread", OVER_TLS},  {"hybrid", "loop", OVER_TLS},
+    {"hybrid", "thread", OVER_TLS}, {"hybrid", "loop", OVER_TLS},    {"pool", "thread", OVER_TLS},
+    {"pool", "loop", OVER_TLS},     {"mux", "thread", OVER_TLS},     {"mux", "loop", OVER_TLS},
 };
-const int manner_count = sizeof manners / sizeof manners[0];
+enum { MANNERS = sizeof manners / sizeof manners[0], LEFT_OUT = 4 /* at the end */ };
+int manner_count = MANNERS;
+
+void manners_brief(void)
+{
+  ways_brief();
+  if (!soak())
+    manner_count = MANNERS - LEFT_OUT;
+}
 
 bool in_loop(const struct manner *manner)
 {

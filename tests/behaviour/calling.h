@@ -19,7 +19,8 @@ struct manner {
   enum over over;
 };
 extern const struct manner manners[];
-extern const int manner_count;
+extern int manner_count;
+void manners_brief(void); /* as ways_brief, which it includes */
 #define add_for_manners(tc, test) tcase_add_loop_test((tc), (test), 0, manner_count)
 /* Only those with io=thread, or io=loop. */
 #define add_for_io(name, tc, test)                                                                 \

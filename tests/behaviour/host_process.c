@@ -313,7 +313,8 @@ int main(void)
   TCase *tc = checks_case("host_process");
 
   server_require("host_process");
-  add_for_ways(tc, the_wall_clock_is_never_looked_at);
+  /* A certificate is valid from one day to another. */
+  add_for_plain_ways_with(LEASES | SHARES, tc, the_wall_clock_is_never_looked_at);
   add_for_ways(tc, writing_to_dead_connections_survives_the_default_sigpipe);
   add_for_ways(tc, a_peer_that_hangs_up_in_the_middle_of_a_large_write_survives_as_well);
   add_for_ways(tc, a_storm_of_signals_interrupts_nothing);

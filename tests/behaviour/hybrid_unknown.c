@@ -52,7 +52,7 @@ static const struct {
 START_TEST(the_server_is_asked_once_what_an_unknown_command_is)
 {
   struct module module = {modules[_i].flag};
-  struct fake *fake = fake_for(&(struct way){"hybrid", false}, answer_as_module, &module);
+  struct fake *fake = fake_for(&(struct way){"hybrid", OVER_TCP}, answer_as_module, &module);
   pmx_client *client = open_client("hybrid", fake_url(fake), NULL);
   int64_t end = now_ms() + SOON_MS;
   uint64_t unknown;

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "behaviour/behaviour.h"
 #include "behaviour/leasing.h"
+#include "harness/certs.h"
 #include "harness/checks.h"
 #include "harness/sock.h"
 #include "harness/torture.h"
@@ -145,11 +146,12 @@ static void check_life(void *ud, uint64_t n, bool sticky, bool hit)
 START_TEST(no_failed_allocation_leaves_anything_of_a_client_behind)
 {
   struct scene s = {.server = server_start(NULL), .way = &ways[_i]};
-  char url[SOCK_URL_SIZE + 64];
+  char url[2 * SOCK_URL_SIZE + 64];
   uint64_t runs;
 
-  snprintf(url, sizeof url, "%s?offline=fail&strategy=%s", url_for(s.way, s.server),
-           s.way->strategy);
+  snprintf(url, sizeof url, "%s?offline=fail&strategy=%s%s%s", url_for(s.way, s.server),
+           s.way->strategy, over_tls(s.way->over) ? "&tls.ca_file=" : "",
+           over_tls(s.way->over) ? cert_file(certs_default()->ca) : "");
   s.url = url;
   for (int i = 0; i < 50; i++)
     server_ask(s.server, "RPUSH list element");

@@ -347,7 +347,7 @@ int main(void)
   add_for_ways_with(SHARES, tc, large_request_arrives_while_the_large_reply_is_nobodys);
   add_for_ways_with(SHARES, tc, many_large_requests_and_replies_are_each_ones_own);
   add_for_ways_with(SHARES, tc, what_was_never_sent_keeps_its_place_over_a_reconnect);
-  add_for_ways_with(SHARES, tc, batch_of_which_nothing_was_taken_goes_on_in_its_order);
-  add_for_ways_with(SHARES, tc, send_that_fails_has_sent_nothing_and_the_call_goes_on);
+  add_for_plain_ways_with(SHARES, tc, batch_of_which_nothing_was_taken_goes_on_in_its_order);
+  add_for_plain_ways_with(SHARES, tc, send_that_fails_has_sent_nothing_and_the_call_goes_on);
   return checks_run("mux_buffers", tc);
 }

@@ -131,7 +131,7 @@ static void be_told_nonsense(const struct nonsense *n, const struct way *way)
 START_TEST(nonsense_is_a_failure_that_is_named_and_the_page_can_be_asked_for_again)
 {
   for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++)
-    be_told_nonsense(&nonsense[i], &(const struct way){strategies[_i], true});
+    be_told_nonsense(&nonsense[i], &(const struct way){strategies[_i], OVER_UNIX});
 }
 END_TEST
 
@@ -149,7 +149,7 @@ START_TEST(a_cursor_is_sent_back_as_it_came)
 
     snprintf(answer, sizeof answer, "*2\r\n$%zu\r\n%s\r\n*1\r\n$1\r\nx\r\n", strlen(cursors[i]),
              cursors[i]);
-    stage_open(&s, &(const struct way){strategies[_i], true}, answer);
+    stage_open(&s, &(const struct way){strategies[_i], OVER_UNIX}, answer);
     scan = scan_of(s.client, NULL, NULL, "*", 7);
     ck_assert_str_eq(pmx_reply_str(next_of(scan), NULL), "x");
     ck_assert_str_eq(pmx_reply_str(next_of(scan), NULL), "a");

@@ -219,7 +219,7 @@ static void run_liar(const struct way *way, const struct liar *liar)
 START_TEST(a_script_that_says_it_is_unknown_runs_once)
 {
   for (size_t i = 0; i < sizeof liars / sizeof liars[0]; i++)
-    run_liar(&(const struct way){strategies[_i], true}, &liars[i]);
+    run_liar(&(const struct way){strategies[_i], OVER_UNIX}, &liars[i]);
 }
 END_TEST
 

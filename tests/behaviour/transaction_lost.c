@@ -126,7 +126,7 @@ START_TEST(lost_after_exec_was_sent_is_unknown_and_is_not_run_again)
 
     plan_open(&p, _i);
     connect_lent(p.client);
-    proxy_cut(p.proxy, PROXY_TO_CLIENT, BEFORE + at, 1);
+    proxy_cut(p.proxy, PROXY_TO_CLIENT, BEFORE + 2 * sealing(&ways[_i]) + at, 1);
     reply = transact(&p);
     ck_assert_int_eq(pmx_reply_safe_to_retry(reply), 0);
     check_fails(reply, PMX_UNKNOWN, PMX_CAUSE_LOST);
