@@ -289,6 +289,7 @@ int main(void)
 {
   TCase *tc = checks_case("async_failures");
 
+  manners_brief();
   server_require("async_failures");
   tcase_set_timeout(tc, soak() ? 300 : 60);
   add_for_manners(tc, a_deadline_ends_what_was_sent_unknown_and_what_was_not_as_not_run);

@@ -361,6 +361,7 @@ int main(void)
 {
   TCase *tc = checks_case("async_inside");
 
+  manners_brief();
   server_require("async_inside");
   add_for_manners(tc, callbacks_may_begin_the_next_call);
   add_for_manners(tc, calls_begun_in_callbacks_travel_together);

@@ -186,6 +186,7 @@ int main(void)
 {
   TCase *tc = checks_case("async_limits");
 
+  manners_brief();
   server_require("async_limits");
   add_for_manners(tc, a_stopped_server_and_a_hundred_thousand_calls);
   add_for_manners(tc, bytes_that_wait_are_limited_too);

@@ -270,6 +270,7 @@ int main(void)
 {
   TCase *tc = checks_case("async_retries");
 
+  manners_brief();
   server_require("async_retries");
   add_for_manners(tc, a_read_whose_connection_was_lost_is_sent_again);
   add_for_manners(tc, a_write_whose_connection_was_lost_is_unknown_and_sent_once);

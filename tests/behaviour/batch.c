@@ -337,6 +337,7 @@ int main(void)
 {
   TCase *tc = checks_case("batch");
 
+  ways_brief();
   server_require("batch");
   tcase_add_checked_fixture(tc, begin, end);
   add_for_ways(tc, each_command_has_a_status_of_its_own);

@@ -321,6 +321,7 @@ int main(void)
 {
   TCase *tc = checks_case("breaker");
 
+  ways_brief();
   add_for_ways(tc, open_breaker_fails_each_call_at_once_and_says_why);
   add_for_ways(tc, open_breaker_tries_one_connect_at_a_time_without_any_call);
   add_for_ways(tc, breaker_closes_by_itself_and_keeps_the_connection_that_closed_it);

@@ -215,6 +215,7 @@ int main(void)
 {
   TCase *tc = checks_case("calling_inside");
 
+  ways_brief();
   server_require("calling_inside");
   add_for_manners(tc, calls_inside_a_callback_work_while_there_is_no_connection, 0);
   add_for_manners(tc, calls_inside_a_callback_keep_their_deadline, 0);

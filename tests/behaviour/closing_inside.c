@@ -122,6 +122,7 @@ int main(void)
 {
   TCase *tc = checks_case("closing_inside");
 
+  ways_brief();
   server_require("closing_inside");
   add_for_manners(tc, close_inside_a_callback_does_not_wait, 0);
   add_for_manners(tc, the_last_reference_can_be_given_up_inside_a_callback, 0);

@@ -352,6 +352,7 @@ int main(void)
 {
   TCase *tc = checks_case("fairness");
 
+  ways_brief();
   add_for_ways_with(LEASES, tc, waiters_are_served_in_order_and_before_who_returns_and_asks_again);
   add_for_ways_with(LEASES, tc, waiter_that_gives_up_or_is_cancelled_is_passed_over);
   add_for_ways_with(LEASES, tc, waiter_gets_a_new_connection_when_the_only_one_dies);

@@ -283,6 +283,7 @@ int main(void)
 {
   TCase *tc = checks_case("future");
 
+  manners_brief();
   server_require("future");
   add_for_manners(tc, each_future_has_the_reply_of_its_call);
   add_for_manners(tc, the_arguments_are_those_of_other_calls);

@@ -381,6 +381,7 @@ int main(void)
 {
   TCase *tc = checks_case("leases");
 
+  ways_brief();
   server_require("leases");
   add_for_ways_with(LEASES, tc, a_lease_returned_twice_is_an_error_and_counted);
   add_for_ways_with(LEASES, tc, a_second_return_does_not_end_the_lease_of_the_next_owner);

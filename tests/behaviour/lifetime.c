@@ -310,6 +310,7 @@ int main(void)
 {
   TCase *tc = checks_case("lifetime");
 
+  ways_brief();
   server_require("lifetime");
   add_for_ways_with(BORROWS, tc, connections_of_one_age_retire_one_by_one_and_are_replaced_first);
   add_for_ways_with(BORROWS, tc, without_a_floor_they_retire_one_by_one_as_well);

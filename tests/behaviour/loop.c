@@ -271,6 +271,7 @@ int main(void)
 {
   TCase *tc = checks_case("loop");
 
+  manners_brief();
   server_require("loop");
   add_for_io("loop", tc, no_thread_of_the_library_exists);
   add_for_io("loop", tc, the_descriptor_is_quiet_while_there_is_nothing_to_do);

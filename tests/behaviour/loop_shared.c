@@ -279,6 +279,7 @@ int main(void)
 {
   TCase *tc = checks_case("loop_shared");
 
+  manners_brief();
   server_require("loop_shared");
   add_for_io("loop", tc, calls_of_several_threads_work_while_nobody_dispatches);
   add_for_io("loop", tc, calls_of_several_threads_work_while_another_dispatches);

@@ -234,6 +234,7 @@ int main(void)
 {
   TCase *tc = checks_case("matching");
 
+  ways_brief();
   add_for_ways_with(LEASES, tc, call_after_a_timeout_gets_its_own_reply_from_a_new_connection);
   add_for_ways_with(LEASES, tc,
                     call_after_a_cancelled_one_gets_its_own_reply_from_a_new_connection);

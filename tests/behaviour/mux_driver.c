@@ -245,6 +245,7 @@ int main(void)
 {
   TCase *tc = checks_case("mux_driver");
 
+  ways_brief();
   add_for_ways_with(SHARES, tc, others_finish_when_the_driver_times_out);
   add_for_ways_with(SHARES, tc, others_finish_when_the_driver_is_cancelled);
   add_for_ways_with(SHARES, tc,

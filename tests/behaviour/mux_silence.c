@@ -270,6 +270,7 @@ int main(void)
 {
   TCase *tc = checks_case("mux_silence");
 
+  ways_brief();
   server_require("mux_silence");
   add_for_ways_with(
       SHARES, tc, black_hole_ends_calls_at_their_deadline_and_the_connection_at_the_stall_timeout);

@@ -274,6 +274,7 @@ int main(void)
 {
   TCase *tc = checks_case("recovery");
 
+  ways_brief();
   server_require("recovery");
   add_for_ways(tc, restart_of_the_server_under_idle_connections_costs_no_call);
   add_for_ways(tc, restart_of_the_server_under_connections_never_used_costs_no_call);

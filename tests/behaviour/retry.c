@@ -356,6 +356,7 @@ int main(void)
 {
   TCase *tc = checks_case("retry");
 
+  ways_brief();
   add_for_ways(tc, write_whose_connection_died_after_the_server_took_it_is_never_sent_twice);
   add_for_ways(tc, read_whose_connection_died_is_sent_again);
   add_for_ways(tc, lost_connection_repeats_only_what_is_read_only_or_allowed);

@@ -369,6 +369,7 @@ int main(void)
 {
   TCase *tc = checks_case("scans");
 
+  ways_brief();
   server_require("scans");
   tcase_add_checked_fixture(tc, note_test_pid, NULL);
   add_for_ways(tc, every_element_comes);

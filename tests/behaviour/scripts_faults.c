@@ -334,6 +334,7 @@ int main(void)
 {
   TCase *tc = checks_case("scripts_faults");
 
+  ways_brief();
   add_for_ways(tc, evalsha_and_then_eval_also_without_retries);
   add_for_strategies(tc, only_the_words_of_servers_are_taken_for_theirs);
   add_for_ways(tc, what_may_have_run_is_not_sent_again);

@@ -352,6 +352,7 @@ int main(void)
 {
   TCase *tc = checks_case("session_blocking");
 
+  ways_brief();
   server_require("session_blocking");
   add_for_ways_with(LEASES, tc, an_abandoned_blocking_pop_takes_no_element_away);
   add_for_ways_with(LEASES, tc, elements_are_lost_only_where_the_outcome_says_unknown);

@@ -211,6 +211,7 @@ int main(void)
 {
   TCase *tc = checks_case("storm");
 
+  ways_brief();
   add_for_ways(tc, connect_that_outlives_the_call_serves_the_next_ones);
   add_for_ways_with(BORROWS, tc, cold_pool_stays_inside_both_of_its_limits_under_a_storm);
   add_for_ways(tc,

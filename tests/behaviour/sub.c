@@ -358,6 +358,7 @@ int main(void)
 {
   TCase *tc = checks_case("sub");
 
+  manners_brief();
   server_require("sub");
   tcase_set_timeout(tc, 60);
   add_for_manners(tc, what_is_added_arrives_by_callback_and_pulled);

@@ -278,6 +278,7 @@ int main(void)
 {
   TCase *tc = checks_case("sub_ends");
 
+  manners_brief();
   server_require("sub_ends");
   tcase_set_timeout(tc, 60);
   add_for_manners(tc, next_ends_at_its_deadline_and_polls_without_time);

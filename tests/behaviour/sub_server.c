@@ -358,6 +358,7 @@ int main(void)
 {
   TCase *tc = checks_case("sub_server");
 
+  manners_brief();
   tcase_set_timeout(tc, 60);
   add_for_manners(tc, unsubscribes_and_pushes_that_nobody_asked_for_break_nothing);
   add_for_manners(tc, a_subscription_that_the_server_ended_is_made_again);

@@ -177,6 +177,7 @@ int main(void)
 {
   TCase *tc = checks_case("sub_slow");
 
+  manners_brief();
   server_require("sub_slow");
   tcase_set_timeout(tc, 60);
   add_for_manners(tc, a_full_queue_drops_what_is_new_and_says_where);

@@ -376,6 +376,7 @@ int main(void)
 {
   TCase *tc = checks_case("transaction");
 
+  ways_brief();
   server_require("transaction");
   tcase_add_checked_fixture(tc, begin, end);
   add_for_ways_with(LEASES, tc, transaction_is_run_again_until_nobody_was_faster);

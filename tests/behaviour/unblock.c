@@ -364,6 +364,7 @@ int main(void)
 {
   TCase *tc = checks_case("unblock");
 
+  ways_brief();
   server_require("unblock");
   add_for_ways_with(LEASES, tc, a_cancelled_pop_has_taken_nothing_and_keeps_its_connection);
   add_for_ways_with(LEASES, tc, an_overdue_pop_has_taken_nothing_and_keeps_its_connection);
