@@ -82,11 +82,18 @@ END_TEST
 
 START_TEST(what_is_sent_before_the_handshake_waits_for_it)
 {
-  static const struct fake_step script[] = {FAKE_SEND("+early\r\n"), FAKE_END};
-  struct fake *f = fake_start(&(struct fake_options){.over = OVER_TLS, .script = script});
+  static const struct fake_step sends[] = {FAKE_SEND("+early\r\n"), FAKE_END};
+  static const struct fake_step ends[] = {FAKE_TLS(NOTIFY), FAKE_END};
+  static const struct fake_step *const scripts[] = {sends, ends};
+  struct fake *f =
+      fake_start(&(struct fake_options){.over = OVER_TLS, .scripts = scripts, .script_count = 2});
   struct raw *r = open_raw(fake_url(f));
 
   check_text(raw_reply(r, BOUND_MS), "early");
+  raw_close(r);
+  r = open_raw(fake_url(f));
+  ck_assert_int_eq(raw_wait_end(r, BOUND_MS), RAW_ENDED);
+  ck_assert(raw_was_told(r));
   raw_close(r);
   ck_assert(fake_stop(f));
 }
