@@ -41,11 +41,11 @@ static inline struct raw *dial(struct row *row)
 
 static inline struct row row_open(bool unix_sockets)
 {
+  enum over over = unix_sockets ? OVER_UNIX : OVER_TCP;
   struct row row;
 
-  row.fake = fake_start(&(struct fake_options){.handler = echo, .over = unix_sockets ? OVER_UNIX : OVER_TCP});
-  row.proxy = proxy_start(fake_url(row.fake),
-                          &(struct proxy_options){.over = unix_sockets ? OVER_UNIX : OVER_TCP, .seed = 1});
+  row.fake = fake_start(&(struct fake_options){.handler = echo, .over = over});
+  row.proxy = proxy_start(fake_url(row.fake), &(struct proxy_options){.over = over, .seed = 1});
   row.raw = dial(&row);
   check_text(raw_ask(row.raw, "ECHO", "first", NULL), "first");
   return row;

@@ -266,8 +266,8 @@ END_TEST
 START_TEST(an_exhausted_pool_says_so_and_delays_no_lane)
 {
   struct server *server = server_start(NULL);
-  pmx_client *client = open_client("hybrid", url_for(&(struct way){"hybrid", (enum over)_i}, server),
-                                   "pool.max_size", "64", "pool.name", "blockers", NULL);
+  pmx_client *client = open_client("hybrid", server_url_over(server, (enum over)_i), "pool.max_size",
+                                   "64", "pool.name", "blockers", NULL);
   pmx_future *blocked[64];
   pmx_reply *reply;
   int64_t begun;

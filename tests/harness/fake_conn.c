@@ -145,7 +145,8 @@ static void parse(struct fake_conn *c)
 static bool read_block(struct fake_conn *c)
 {
   char block[16384];
-  ssize_t n = c->tls ? fake_tls_recv(c, block, sizeof(block)) : recv(c->fd, block, sizeof(block), 0);
+  ssize_t n = c->tls ? fake_tls_recv(c, block, sizeof(block))
+                     : recv(c->fd, block, sizeof(block), 0);
 
   if (n > 0) {
     c->received += (size_t)n;

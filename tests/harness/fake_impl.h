@@ -97,7 +97,8 @@ void fake_tls_closed(struct fake_conn *);
 void fake_tls_free(struct fake_conn *);
 ssize_t fake_tls_recv(struct fake_conn *, void *, size_t);
 ssize_t fake_tls_send(struct fake_conn *, const void *, size_t);
-int fake_tls_flush(struct fake_conn *); /* 1 = nothing is left, 0 = later, -1 = the connection is gone */
+/* 1 = nothing is left, 0 = later, -1 = the connection is gone */
+int fake_tls_flush(struct fake_conn *);
 bool fake_tls_hold(struct fake_conn *, bool on);  /* reads without the socket; true */
 bool fake_tls_blocked(const struct fake_conn *);  /* wants to know when the socket takes more */
 bool fake_tls_pending(const struct fake_conn *);  /* something will leave yet */

@@ -25,7 +25,8 @@ void sock_unix(struct sock_address *, const char *path);
 /* redis[s]://127.0.0.1:PORT, unix:///path[?tls=yes] */
 bool sock_parse(struct sock_address *, const char *url);
 bool sock_url_is_tls(const char *url);
-void sock_url(const struct sock_address *, bool tls, char url[SOCK_URL_SIZE]); /* the other way round */
+/* sock_parse the other way round. */
+void sock_url(const struct sock_address *, bool tls, char url[SOCK_URL_SIZE]);
 
 /* A loopback port nobody listens on, below the range of the ports the kernel hands out: otherwise a
  * client that reconnects to a port that is down can be given that very port as its own and talks to
