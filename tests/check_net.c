@@ -17,7 +17,8 @@
 #include "net/transport.h"
 
 static const struct net_options options = {.keepalive_ns = 60 * NS_PER_S,
-                                           .user_timeout_ns = 5 * NS_PER_S};
+                                           .user_timeout_ns = 5 * NS_PER_S,
+                                           .receive_buffer = 64 * 1024};
 
 static int64_t in_ms(int64_t ms)
 {
@@ -149,6 +150,7 @@ START_TEST(sockets_have_the_promised_properties)
   ck_assert_int_eq(option_of(t.fd, IPPROTO_TCP, TCP_KEEPINTVL), 20);
   ck_assert_int_eq(option_of(t.fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
   ck_assert_int_eq(option_of(t.fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 5000);
+  ck_assert_int_eq(option_of(t.fd, SOL_SOCKET, SO_RCVBUF), 2 * 64 * 1024); /* socket(7): doubled */
   close(peer);
   transport_destroy(&t);
 }

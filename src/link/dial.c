@@ -138,7 +138,8 @@ static void try_next(struct link *l)
 {
   struct dial *d = &l->dial;
   struct net_options options = {.keepalive_ns = l->env->config->tcp_keepalive,
-                                .user_timeout_ns = l->env->config->tcp_user_timeout};
+                                .user_timeout_ns = l->env->config->tcp_user_timeout,
+                                .receive_buffer = l->env->config->tcp_receive_buffer};
   int64_t now = clock_ns();
 
   reactor_unwatch(l->env->reactor, &l->source);

@@ -83,6 +83,8 @@ static void set_tcp_options(int fd, const struct net_options *o)
   if (o->user_timeout_ns > 0)
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
                positive(o->user_timeout_ns / NS_PER_MS, INT32_MAX));
+  if (o->receive_buffer > 0) /* before connecting: the window is scaled then */
+    set_option(fd, SOL_SOCKET, SO_RCVBUF, positive(o->receive_buffer, INT32_MAX));
 }
 
 static int refuse(struct transport *t, int err)

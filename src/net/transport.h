@@ -32,6 +32,7 @@ struct net_options {
   int64_t keepalive_ns;    /* idle time before TCP keepalive probes, 0 = off; then every third of it,
                               at least 1 s, 3 times */
   int64_t user_timeout_ns; /* TCP_USER_TIMEOUT, 0 = the system's */
+  int64_t receive_buffer;  /* SO_RCVBUF, bytes; 0 = the system's */
 };
 
 struct transport {
