@@ -66,7 +66,6 @@ static void run_callback(struct job *job)
 {
   struct async *a = container_of(job, struct async, job);
 
-  atomic_fetch_sub_explicit(&a->runtime->undelivered, 1, memory_order_relaxed);
   if (is_traced(a))
     trace_end(a->client, a->runtime, &a->order, a->span, a->reply);
   if (a->target.fn)
@@ -95,7 +94,6 @@ static void finish(struct async *a, pmx_reply *reply)
   a->reply = reply;
   if (a->target.future) /* its trace ends where callbacks run, whichever thread we are on */
     future_publish(a->target.future, pmx_reply_ref(reply));
-  atomic_fetch_add_explicit(&a->runtime->undelivered, 1, memory_order_relaxed);
   a->job.run = run_callback;
   reactor_call(reactor, &a->job, &a->timer);
 }
@@ -309,7 +307,7 @@ static void guard(struct async *a)
 /* Somebody's callback takes long, and the replies of others pile up behind it. */
 static pmx_reply *check_backlog(const struct async *a)
 {
-  unsigned n = atomic_load_explicit(&a->runtime->undelivered, memory_order_relaxed);
+  unsigned n = reactor_backlog(&a->runtime->reactor);
 
   if (n < UNDELIVERED_MAX)
     return NULL;

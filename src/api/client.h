@@ -48,7 +48,6 @@ struct runtime {
   struct unknowns unknowns;
   struct node node;
   _Atomic uint64_t bad_returns;
-  _Atomic unsigned undelivered; /* callbacks whose turn has not come */
   struct list paused; /* asynchronous calls before their next try; the reactor's thread only */
   struct job end_paused;
   struct request drained; /* ends when the strategy is empty: then the control connection goes */

@@ -17,7 +17,8 @@ void lock_destroy(struct lock *);
 void lock_acquire(struct lock *);
 void lock_release(struct lock *);
 
-/* Library threads block all signals and are named; a detached one owns its data. */
+/* Library threads block all signals, cannot be cancelled, and are named; a detached one owns its
+ * data. */
 struct thread {
   pthread_t id;
 };

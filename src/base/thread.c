@@ -21,11 +21,16 @@ struct thread_start {
 static _Atomic uint32_t generation;
 static _Atomic(void (*)(void)) watchers[WATCH_MAX];
 
+/* Of a library thread, for good: to switch it off and on costs two locked instructions a call. */
+static _Thread_local int never_cancelled;
+
 static void *thread_main(void *arg)
 {
   struct thread_start start = *(struct thread_start *)arg;
 
   mem_free(arg);
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+  never_cancelled = 1;
   pthread_setname_np(pthread_self(), start.name);
   start.run(start.arg);
   return NULL;
@@ -101,13 +106,16 @@ int thread_cancel_disable(void)
 {
   int old = PTHREAD_CANCEL_ENABLE;
 
+  if (never_cancelled)
+    return PTHREAD_CANCEL_DISABLE;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
   return old;
 }
 
 void thread_cancel_restore(int old)
 {
-  pthread_setcancelstate(old, NULL);
+  if (!never_cancelled)
+    pthread_setcancelstate(old, NULL);
 }
 
 /* Runs inside fork(), with one thread left: async-signal-safe calls only. Harmless when registered

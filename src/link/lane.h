@@ -27,6 +27,7 @@ struct lane {
   /* what waits: QUEUED requests, in order; sleeping synchronous callers, the newest last */
   struct list queue, parked;
   unsigned queued;
+  unsigned usual;    /* requests that are under way when an answer comes: the most, fading */
   size_t queued_bytes;
   unsigned coming;   /* threads that will look at the lane without being woken */
   unsigned expected; /* callers woken by the last read that have not submitted again */

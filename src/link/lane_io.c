@@ -243,6 +243,9 @@ void lane_receive(struct lane *l)
 
   l->quiet = 0;
   l->expected = 0;
+  l->usual -= l->usual / 16;
+  if (l->usual < l->link.conn.ring.count)
+    l->usual = l->link.conn.ring.count;
   for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
     lane_leave(l);
     n = channel_recv(&l->link.channel, buf, sizeof buf);
@@ -318,10 +321,8 @@ static void drive_once(struct lane *l, unsigned events)
     lane_leave(l);
   else if (!list_empty(&l->parked) && lane_busy(l))
     watch(l, 0); /* they drive */
-  else {
-    l->quiet = !lane_busy(l);
+  else
     watch(l, wanted(l));
-  }
 }
 
 static void look(struct lane *l, unsigned events)

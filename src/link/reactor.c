@@ -31,6 +31,20 @@ int reactor_posted(struct reactor *r, const struct job *job)
 }
 
 /* Whoever finds none tells; those who come behind, before they are taken, need not. */
+/* Of a counter that one thread at a time writes: an ordinary addition, which others may read. */
+static void count_one(_Atomic unsigned *counter)
+{
+  atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                        memory_order_relaxed);
+}
+
+unsigned reactor_backlog(const struct reactor *r)
+{
+  unsigned ran = atomic_load_explicit(&r->ran, memory_order_acquire);
+
+  return atomic_load_explicit(&r->called, memory_order_relaxed) - ran;
+}
+
 void reactor_call(struct reactor *r, struct job *job, struct timer *clear)
 {
   int first;
@@ -42,6 +56,7 @@ void reactor_call(struct reactor *r, struct job *job, struct timer *clear)
   }
   first = list_empty(&r->callbacks);
   list_push_back(&r->callbacks, &job->node);
+  count_one(&r->called);
   lock_release(&r->lock);
   if (first)
     reactor_call_user(r);

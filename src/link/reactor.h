@@ -55,6 +55,7 @@ struct reactor {
   _Atomic unsigned runner; /* who runs it now, see reactor_run.c; 0 = nobody */
   struct lock lock;        /* of jobs, callbacks, timers and helpers */
   struct list jobs, callbacks, helpers;
+  _Atomic unsigned called, ran; /* callbacks: asked for, under the lock; begun, by who runs them */
   unsigned claims; /* how many want to run it instead of those who only help */
   struct heap timers;
   struct list sources, tickers;
@@ -90,6 +91,7 @@ int reactor_posted(struct reactor *, const struct job *); /* Thread: any. 1: it 
 /* For user code: run between two steps, never inside another call. Wakes. Clears the timer, unless
  * it is NULL. Thread: any. */
 void reactor_call(struct reactor *, struct job *, struct timer *clear);
+unsigned reactor_backlog(const struct reactor *); /* callbacks whose turn has not come. Thread: any */
 void timer_set(struct reactor *, struct timer *, int64_t due); /* again: the new time holds */
 void timer_begin(struct reactor *, struct timer *, int64_t due); /* unless set or cleared before */
 void timer_clear(struct reactor *, struct timer *);            /* run() may be under way, see hold */

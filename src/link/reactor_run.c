@@ -57,6 +57,8 @@ static int run_callbacks(struct reactor *r)
     struct job *job = container_of(node, struct job, node);
 
     list_remove(node);
+    atomic_store_explicit(&r->ran, atomic_load_explicit(&r->ran, memory_order_relaxed) + 1,
+                          memory_order_release);
     job->run(job);
     n++;
   }

@@ -303,14 +303,13 @@ static int has_ended_idle(const struct stream *s)
          sim_now() > s->excused && (s->looked != rest_number || s->looked_by == task_self());
 }
 
-/* Nobody has read from it for a millisecond; or the last to do so was the client's own thread,
- * which watches it since. */
+/* Nobody has read from it for a millisecond. */
 static int is_to_be_looked_at(const struct stream *s)
 {
   int64_t seen = s->looked_at > s->moved_at ? s->looked_at : s->moved_at;
 
   seen = seen > left_at[s->lane] ? seen : left_at[s->lane];
-  return sim_now() > seen + SIM_MS + SIM_MS / 100 || s->looked_by_library;
+  return sim_now() > seen + SIM_MS + SIM_MS / 100;
 }
 
 void rest_begins(struct waiting *w)

@@ -264,7 +264,6 @@ static void stream_is_looked_at(struct stream *s)
   s->looked_at = sim_now();
   s->looked = rest_number;
   s->looked_by = task_self();
-  s->looked_by_library = task_name() && strcmp(task_name(), "poolmux") == 0;
 }
 
 long stream_recv(struct stream *s, void *buf, size_t size, int peek, int *err)
