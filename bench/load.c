@@ -12,17 +12,19 @@
 
 #include "load_parts.h"
 
-enum { MAX_CASES = 16, MAX_CALLERS = 4096, MAX_CONTESTANTS = 16 };
+enum { MAX_CASES = 16, MAX_CALLERS = 4096, MAX_CONTESTANTS = 24, URL_SIZE = 4096 };
 
 static const struct contestant *const contestants[] = {
-    &load_hiredis, &load_pipeline, &load_libevent, &load_pool,  &load_mux,       &load_hybrid,
-    &load_spin,    &load_callback, &load_loop,     &load_wakes, &load_generator,
+    &load_hiredis,      &load_pipeline,    &load_libevent, &load_pool,    &load_mux,
+    &load_hybrid,       &load_spin,        &load_callback, &load_loop,    &load_wakes,
+    &load_generator,    &load_hiredis_tls, &load_pool_tls, &load_mux_tls, &load_hybrid_tls,
+    &load_callback_tls, &load_loop_tls,
 };
 enum { CONTESTANTS = sizeof contestants / sizeof *contestants };
 
 struct settings {
-  const char *url;
-  int over_unix;
+  const char *url, *tls_url;
+  int over_unix, tls;
   int cases, callers[MAX_CASES];
   size_t chosen;
   const struct contestant *contestants[MAX_CONTESTANTS + 1]; /* NULL at the end */
@@ -34,21 +36,27 @@ struct settings {
 
 static void usage(FILE *out)
 {
-  fputs("usage: poolmux-load [OPTION]...\n"
-        "  --url URL          redis://HOST:PORT or unix:///PATH (default: $POOLMUX_URL, else a\n"
-        "                     private server that is thrown away)\n"
-        "  --unix             $POOLMUX_UNIX_URL instead: the private server's Unix socket\n"
-        "  --callers N,N...   how many calls are made at a time, one table each (default:\n"
-        "                     1,8,64,256)\n"
-        "  --seconds N        how long one contestant calls in a round (default: 1)\n"
-        "  --rounds N         rounds (default: 5)\n"
-        "  --only NAME,...    some contestants\n"
-        "  --calls N          so many calls of one contestant, and no report\n"
-        "contestants, with N callers:\n",
-        out);
+  fputs(
+      "usage: poolmux-load [OPTION]...\n"
+      "  --url URL          redis://HOST:PORT or unix:///PATH (default: $POOLMUX_URL, else a\n"
+      "                     private server that is thrown away)\n"
+      "  --unix             $POOLMUX_UNIX_URL instead: the private server's Unix socket\n"
+      "  --tls-url URL      for TLS, rediss://HOST:PORT?tls.ca_file=FILE (default:\n"
+      "                     $POOLMUX_TLS_URL with $POOLMUX_TLS_DIR/ca.crt; the private server's)\n"
+      "  --tls              the contestants that use TLS, instead of the others\n"
+      "  --callers N,N...   how many calls are made at a time, one table each (default:\n"
+      "                     1,8,64,256)\n"
+      "  --seconds N        how long one contestant calls in a round (default: 1)\n"
+      "  --rounds N         rounds (default: 5)\n"
+      "  --only NAME,...    some contestants\n"
+      "  --calls N          so many calls of one contestant, and no report\n"
+      "contestants, with N callers:\n",
+      out);
   for (size_t i = 0; i < CONTESTANTS; i++)
     fprintf(out, "  %-18s %s%s\n", contestants[i]->name, contestants[i]->what,
-            contestants[i]->aside ? "; only when named" : "");
+            contestants[i]->aside ? "; only when named"
+            : contestants[i]->tls ? "; --tls"
+                                  : "");
 }
 
 /* The next word of a list "a,b"; 0 = that was all. */
@@ -103,7 +111,7 @@ static int read_only(struct settings *s, const char *text)
 static void choose_all(struct settings *s)
 {
   for (size_t i = 0; i < CONTESTANTS; i++) {
-    if (!contestants[i]->aside)
+    if (!contestants[i]->aside && contestants[i]->tls == s->tls)
       s->contestants[s->chosen++] = contestants[i];
   }
 }
@@ -124,6 +132,12 @@ static int read_option(struct settings *s, int option)
     return 1;
   case 'x':
     s->over_unix = 1;
+    return 1;
+  case 't':
+    s->tls_url = optarg;
+    return 1;
+  case 'T':
+    s->tls = 1;
     return 1;
   case 'n':
     return read_callers(s, optarg);
@@ -146,6 +160,8 @@ static int read_options(struct settings *s, int argc, char **argv)
   static const struct option options[] = {
       {"url", required_argument, NULL, 'u'},
       {"unix", no_argument, NULL, 'x'},
+      {"tls-url", required_argument, NULL, 't'},
+      {"tls", no_argument, NULL, 'T'},
       {"callers", required_argument, NULL, 'n'},
       {"seconds", required_argument, NULL, 's'},
       {"rounds", required_argument, NULL, 'r'},
@@ -194,6 +210,18 @@ static void run_with_server(int argc, char **argv)
   free(again);
 }
 
+/* NULL: there is no TLS. */
+static const char *private_tls_url(void)
+{
+  static char url[URL_SIZE];
+  const char *known = getenv("POOLMUX_TLS_URL"), *dir = getenv("POOLMUX_TLS_DIR");
+
+  if (!known || !dir)
+    return NULL;
+  snprintf(url, sizeof url, "%s?tls.ca_file=%s/ca.crt", known, dir);
+  return url;
+}
+
 static void allow_connections(void)
 {
   struct rlimit limit;
@@ -232,6 +260,7 @@ static void print_headline(const struct settings *s, const struct rounds *r)
 static int run(struct settings *s)
 {
   struct rounds r = {.url = s->url,
+                     .tls_url = s->tls_url ? s->tls_url : private_tls_url(),
                      .contestants = s->contestants,
                      .rounds = s->rounds,
                      .calls = s->calls,

@@ -56,7 +56,7 @@ static int run(void *self, struct lap *lap)
 
 const struct contestant load_hiredis = {
     .name = "hiredis",
-    .what = "N threads, each with a hiredis context of its own: the ratio is to this one",
+    .what = "N threads, each with a hiredis context of its own",
     .open = open_all,
     .run = run,
     .close = close_all,

@@ -73,18 +73,19 @@ struct contestant {
   const char *name, *what;
   int no_server; /* 1: it needs none */
   int aside;     /* 1: only when it is asked for */
+  int tls;       /* 1: it is given the URL of the TLS port */
   void *(*open)(const char *url, int callers, char why[LOAD_WHY]); /* NULL, and why not */
   int (*run)(void *self, struct lap *);                            /* 0, or -1 with lap->why */
   void (*close)(void *self);
 };
 extern const struct contestant load_hiredis, load_pipeline, load_libevent, load_pool, load_mux,
-    load_hybrid, load_spin, load_callback, load_loop, load_wakes, load_generator;
+    load_hybrid, load_spin, load_callback, load_loop, load_wakes, load_generator, load_hiredis_tls,
+    load_pool_tls, load_mux_tls, load_hybrid_tls, load_callback_tls, load_loop_tls;
 
 /* ---- rounds ---- */
 struct rounds {
-  const char *url;
-  const struct contestant *
-      *contestants; /* NULL at the end; load_hiredis is what others are compared with */
+  const char *url, *tls_url;             /* tls_url: NULL = there is none */
+  const struct contestant **contestants; /* NULL at the end; others are compared with the first */
   long rounds, calls;
   double seconds;
   redisContext *control;

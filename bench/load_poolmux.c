@@ -228,51 +228,35 @@ static int run_loop(void *self, struct lap *lap)
 
 /* ---- the list ---- */
 
-const struct contestant load_pool = {
-    .name = "poolmux-pool",
-    .what = "N threads, one client with strategy=pool and N connections",
-    .open = open_pool,
-    .run = run,
-    .close = close_client,
-};
+static const char pool_text[] = "N threads, one client with strategy=pool and N connections";
+static const char mux_text[] = "N threads, one client with strategy=mux";
+static const char hybrid_text[] = "N threads, one client with strategy=hybrid";
+static const char spin_text[] =
+    "the same with mux.spin=50us: who reads for the others looks for so long before it sleeps";
+static const char callback_text[] =
+    "one thread, strategy=mux, N calls under way; io=thread: callbacks on the client's own";
+static const char loop_text[] =
+    "the same with io=loop: callbacks on the one thread, in pmx_dispatch";
 
-const struct contestant load_mux = {
-    .name = "poolmux-mux",
-    .what = "N threads, one client with strategy=mux",
-    .open = open_mux,
-    .run = run,
-    .close = close_client,
-};
+#define THREADS(title, text, opener)                                                               \
+  .name = title, .what = text, .open = opener, .run = run, .close = close_client
+#define FLIGHT(title, text, opener, runner)                                                        \
+  .name = title, .what = text, .open = opener, .run = runner, .close = close_flight
 
-const struct contestant load_hybrid = {
-    .name = "poolmux-hybrid",
-    .what = "N threads, one client with strategy=hybrid",
-    .open = open_hybrid,
-    .run = run,
-    .close = close_client,
-};
-
-const struct contestant load_spin = {
-    .name = "poolmux-spin",
-    .what =
-        "the same with mux.spin=50us: who reads for the others looks for so long before it sleeps",
-    .open = open_spin,
-    .run = run,
-    .close = close_client,
-};
-
+const struct contestant load_pool = {THREADS("poolmux-pool", pool_text, open_pool)};
+const struct contestant load_mux = {THREADS("poolmux-mux", mux_text, open_mux)};
+const struct contestant load_hybrid = {THREADS("poolmux-hybrid", hybrid_text, open_hybrid)};
+const struct contestant load_spin = {THREADS("poolmux-spin", spin_text, open_spin)};
 const struct contestant load_callback = {
-    .name = "poolmux-callback",
-    .what = "one thread, strategy=mux, N calls under way; io=thread: callbacks on the client's own",
-    .open = open_callback,
-    .run = run_callback,
-    .close = close_flight,
-};
+    FLIGHT("poolmux-callback", callback_text, open_callback, run_callback)};
+const struct contestant load_loop = {FLIGHT("poolmux-loop", loop_text, open_loop, run_loop)};
 
-const struct contestant load_loop = {
-    .name = "poolmux-loop",
-    .what = "the same with io=loop: callbacks on the one thread, in pmx_dispatch",
-    .open = open_loop,
-    .run = run_loop,
-    .close = close_flight,
-};
+const struct contestant load_pool_tls = {THREADS("poolmux-pool-tls", pool_text, open_pool),
+                                         .tls = 1};
+const struct contestant load_mux_tls = {THREADS("poolmux-mux-tls", mux_text, open_mux), .tls = 1};
+const struct contestant load_hybrid_tls = {THREADS("poolmux-hybrid-tls", hybrid_text, open_hybrid),
+                                           .tls = 1};
+const struct contestant load_callback_tls = {
+    FLIGHT("poolmux-callback-tls", callback_text, open_callback, run_callback), .tls = 1};
+const struct contestant load_loop_tls = {FLIGHT("poolmux-loop-tls", loop_text, open_loop, run_loop),
+                                         .tls = 1};

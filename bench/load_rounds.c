@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ENTRIES = 16 };
+enum { MAX_ENTRIES = 24 };
 
 struct entry {
   const struct contestant *contestant;
@@ -36,7 +36,11 @@ static struct field enter(const struct rounds *r, int callers)
   for (; field.n < MAX_ENTRIES && r->contestants[field.n]; field.n++) {
     entry = &field.entries[field.n];
     entry->contestant = r->contestants[field.n];
-    entry->self = entry->contestant->open(r->url, callers, entry->why);
+    if (!entry->contestant->tls || r->tls_url)
+      entry->self = entry->contestant->open(entry->contestant->tls ? r->tls_url : r->url, callers,
+                                            entry->why);
+    else
+      snprintf(entry->why, sizeof entry->why, "no TLS port is known, see --tls-url");
   }
   return field;
 }
@@ -88,7 +92,8 @@ static void run_rounds(const struct rounds *r, struct field *field, struct lap *
 void rounds_legend(void)
 {
   puts("+-: half of the calls per second between the quarters; ratio: of the calls per second to\n"
-       "those of hiredis in the same round, and its quarters; client, kernel, server: CPU time in\n"
+       "those of the first line in the same round, and its quarters; client, kernel, server: CPU "
+       "time in\n"
        "microseconds per call, of this process, of it in the kernel, and of the server; busy:\n"
        "processors that both keep busy; sleeps: voluntary context switches of this process per\n"
        "call. All are medians of the rounds.");
@@ -100,7 +105,7 @@ static int ratio_of(const struct entry *entry, const struct entry *base, size_t 
 {
   double ratios[MAX_ROUNDS];
 
-  if (!base || !base->self)
+  if (!base->self)
     return 0;
   for (size_t i = 0; i < n; i++)
     ratios[i] = entry->figures[RATE][i] / base->figures[RATE][i];
@@ -142,7 +147,7 @@ static void print_entry(struct entry *entry, const struct spread *ratio, int kno
   char rate[NUMBER_SIZE];
   struct spread spread;
 
-  printf("%-17s", entry->contestant->name);
+  printf("%-20s", entry->contestant->name);
   if (!entry->self) {
     printf(" %s: %s\n", entry->failed ? "failed" : "missing", entry->why);
     return;
@@ -173,20 +178,16 @@ static void print_others(const struct field *field, size_t n)
 static void print_table(const struct field *field, int callers, size_t n)
 {
   struct spread ratios[MAX_ENTRIES] = {{0}};
-  const struct entry *base = NULL;
+  const struct entry *base = &field->entries[0];
   int known[MAX_ENTRIES] = {0};
   char title[NUMBER_SIZE];
 
-  for (size_t i = 0; i < field->n; i++) {
-    if (field->entries[i].contestant == &load_hiredis)
-      base = &field->entries[i];
-  }
   for (size_t i = 0; i < field->n; i++) {
     if (field->entries[i].self)
       known[i] = ratio_of(&field->entries[i], base, n, &ratios[i]);
   }
   snprintf(title, sizeof title, "%d caller%s", callers, callers == 1 ? "" : "s");
-  printf("\n%-17s %9s %4s %6s %-11s %8s %8s %8s %7s %7s %7s %7s %7s\n", title, "calls/s", "+-",
+  printf("\n%-20s %9s %4s %6s %-11s %8s %8s %8s %7s %7s %7s %7s %7s\n", title, "calls/s", "+-",
          "ratio", "", "p50", "p99", "p99.9", "client", "kernel", "server", "busy", "sleeps");
   for (size_t i = 0; i < field->n; i++)
     print_entry(&field->entries[i], &ratios[i], known[i], n);
