@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* demo.c - the library at work in a few seconds: many threads on few connections, over a Unix
- * socket and over TCP, while their connections are killed. Kills connections of its own only, by
- * their number. Ctrl-C ends it with what there is. Ends with 1 when anything was wrong. */
+ * socket, over TCP and through TLS, while their connections are killed. Kills connections of its
+ * own only, by their number. Ctrl-C ends it with what there is. Ends with 1 when anything was
+ * wrong. */
 #include <poolmux/poolmux.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@ enum {
   CONNECTIONS = 16,
   PHASE_MS = 2400,
   TICK_MS = 40,
+  RELOAD_AT_MS = 1200,
   KILLS = 2,
+  COLUMNS = 3,
   MAX_KILLED = 64,
   NAME_SIZE = 64
 };
@@ -47,7 +50,7 @@ static void pause_ms(long ms)
   nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
 }
 
-static pmx_client *open_client(const char *url, const char *name)
+static pmx_client *open_client(const char *url, const char *ca_file, const char *name)
 {
   pmx_options *options = pmx_options_new();
   char size[NUMBER_SIZE];
@@ -59,6 +62,10 @@ static pmx_client *open_client(const char *url, const char *name)
   pmx_options_set(options, "pool.max_size", size);
   pmx_options_set(options, "pool.wait_timeout", "2s");
   pmx_options_set(options, "client_name", name);
+  if (ca_file) {
+    pmx_options_set(options, "tls.ca_file", ca_file);
+    pmx_options_set(options, "tls.retire", "300ms");
+  }
   client = pmx_open(url, options, &err);
   if (!client)
     fprintf(stderr, "%s: %s\n", url, pmx_reply_error(err));
@@ -135,6 +142,33 @@ static void kill_all(struct column *c, pmx_client *client, const char *name)
     pmx_release(lease);
 }
 
+/* ---- TLS ---- */
+
+static void reload(struct column *c, pmx_client *client)
+{
+  pmx_reply *reply = pmx_reload_tls(client);
+
+  c->reloaded = 1;
+  if (!pmx_ok(reply))
+    tally_wrong(&c->tally, "pmx_reload_tls: %s", pmx_reply_error(reply));
+  pmx_reply_free(reply);
+  show_reloaded(c);
+}
+
+/* What becomes of a client that was not told whom to trust. */
+static void try_stranger(struct column *c)
+{
+  pmx_reply *err;
+  pmx_client *client = pmx_open(c->url, NULL, &err);
+
+  if (client || pmx_reply_cause(err) != PMX_CAUSE_TLS)
+    tally_wrong(&c->tally, "a server was trusted that nobody vouched for");
+  else
+    snprintf(c->refusal, sizeof c->refusal, "%s", pmx_reply_error(err));
+  pmx_reply_free(err);
+  pmx_unref(client);
+}
+
 /* ---- one transport ---- */
 
 static void watch(struct column *c, pmx_client *client, const char *name)
@@ -143,6 +177,8 @@ static void watch(struct column *c, pmx_client *client, const char *name)
     pause_ms(TICK_MS);
     if (c->kills < KILLS && pulse_age_ms(c->pulse) >= kill_at_ms[c->kills])
       kill_all(c, client, name);
+    if (c->ca_file && !c->reloaded && pulse_age_ms(c->pulse) >= RELOAD_AT_MS)
+      reload(c, client);
     show_progress(c);
   }
 }
@@ -167,7 +203,7 @@ static void run_crew(struct column *c, struct crew *crew, pmx_client *client, pm
   c->stats = (pmx_stats)PMX_STATS_INIT;
   pmx_stats_get(client, &c->stats);
   c->audited = crew_audit(crew) == 0;
-  c->tally = *crew_tally(crew);
+  tally_join(&c->tally, crew_tally(crew));
   check_books(c);
   if (!c->audited && !interrupted)
     tally_wrong(&c->tally, "the server did not answer at the end");
@@ -184,11 +220,13 @@ static int run_phase(struct column *c)
 
   snprintf(name, sizeof name, "poolmux-demo-%ld", (long)getpid());
   snprintf(prefix, sizeof prefix, "poolmux:demo:%ld:", (long)getpid());
-  client = open_client(c->url, name);
+  client = open_client(c->url, c->ca_file, name);
   crew = stop && client ? crew_start(client, stop, prefix, c->pulse) : NULL;
   if (crew) {
     run_crew(c, crew, client, stop, name);
     crew_free(crew);
+    if (c->ca_file && !interrupted)
+      try_stranger(c);
   }
   if (client)
     pmx_unref(client);
@@ -198,22 +236,26 @@ static int run_phase(struct column *c)
 
 int main(int argc, char **argv)
 {
-  static struct pulse pulses[2];
-  struct column columns[2] = {{.name = "Unix socket", .pulse = &pulses[0]},
-                              {.name = "TCP", .pulse = &pulses[1]}};
-  size_t n = 0;
+  static struct pulse pulses[COLUMNS];
+  static struct column columns[COLUMNS] = {{.name = "Unix socket", .pulse = &pulses[0]},
+                                           {.name = "TCP", .pulse = &pulses[1]},
+                                           {.name = "TLS", .pulse = &pulses[2]}};
+  size_t n = 0, all = argc == 5 ? 3 : 2;
   int failed = 0;
 
-  if (argc != 3) {
-    fprintf(stderr, "usage: %s URL_TCP URL_UNIX\n", argc > 0 ? argv[0] : "poolmux-demo");
+  if (argc != 3 && argc != 5) {
+    fprintf(stderr, "usage: %s URL_TCP URL_UNIX [URL_TLS CA_FILE]\n",
+            argc > 0 ? argv[0] : "poolmux-demo");
     return 2;
   }
   columns[0].url = argv[2];
   columns[1].url = argv[1];
+  columns[2].url = all == 3 ? argv[3] : NULL;
+  columns[2].ca_file = all == 3 ? argv[4] : NULL;
   catch_signals();
   show_init(PHASE_MS);
   show_headline(CONNECTIONS);
-  for (; n < 2 && !failed && !interrupted; n += !failed)
+  for (; n < all && !failed && !interrupted; n += !failed)
     failed = run_phase(&columns[n]) != 0;
   if (n > 0) {
     show_table(columns, n);

@@ -48,6 +48,17 @@ void tally_wrong(struct tally *t, const char *format, ...)
   va_end(args);
 }
 
+void tally_join(struct tally *sum, const struct tally *t)
+{
+  sum->calls += t->calls;
+  sum->not_run += t->not_run;
+  sum->unknown += t->unknown;
+  if (sum->wrong == 0)
+    memcpy(sum->first_wrong, t->first_wrong, sizeof sum->first_wrong);
+  sum->wrong += t->wrong;
+  histogram_merge(&sum->times, &t->times);
+}
+
 void tally_check_counter(struct tally *t, const char *counter, int64_t value, int64_t low,
                          int64_t maybe)
 {

@@ -27,6 +27,7 @@ struct tally {
   struct histogram times; /* of commands that do not wait by themselves */
 };
 void tally_wrong(struct tally *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void tally_join(struct tally *sum, const struct tally *);
 /* Wrong unless low <= value <= low + maybe: what was acknowledged, and what may have run besides.
  */
 void tally_check_counter(struct tally *, const char *counter, int64_t value, int64_t low,

@@ -103,23 +103,12 @@ struct crew *crew_start(pmx_client *client, pmx_cancel *stop, const char *prefix
   return crew;
 }
 
-static void add_tally(struct tally *sum, const struct tally *t)
-{
-  sum->calls += t->calls;
-  sum->not_run += t->not_run;
-  sum->unknown += t->unknown;
-  if (sum->wrong == 0)
-    memcpy(sum->first_wrong, t->first_wrong, sizeof sum->first_wrong);
-  sum->wrong += t->wrong;
-  histogram_merge(&sum->times, &t->times);
-}
-
 void crew_stop(struct crew *crew)
 {
   atomic_store(&crew->ends, 1);
   for (int i = 0; i < crew->started; i++) {
     pthread_join(crew->members[i].thread, NULL);
-    add_tally(&crew->tally, &crew->members[i].caller.tally);
+    tally_join(&crew->tally, &crew->members[i].caller.tally);
   }
   if (crew->started < CREW_CALLERS)
     tally_wrong(&crew->tally, "only %d threads could be started", crew->started);

@@ -9,7 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CELLS = 40, PLAIN_EVERY_MS = 600, LABEL_WIDTH = 36, COLUMN_WIDTH = 14, TEXT_SIZE = 64 };
+enum {
+  CELLS = 40,
+  PLAIN_EVERY_MS = 600,
+  LABEL_WIDTH = 32,
+  COLUMN_WIDTH = 11,
+  LINE_WIDTH = 76,
+  TEXT_SIZE = 64
+};
 
 static int terminal, boxes;
 static int64_t cell_ms, next_plain_ms;
@@ -97,6 +104,13 @@ void show_killed(const struct column *c, uint64_t n)
   if (!terminal)
     printf(" %4.1f s  killed all %" PRIu64 " connections\n",
            (double)c->kill[c->kills - 1].to_ms / 1000, n);
+  fflush(stdout);
+}
+
+void show_reloaded(const struct column *c)
+{
+  if (!terminal)
+    printf(" %4.1f s  read the certificates again\n", (double)pulse_age_ms(c->pulse) / 1000);
   fflush(stdout);
 }
 
@@ -188,7 +202,7 @@ static const char *const labels[] = {
     "99 % of the replies came within",
     "sent again by the library",
     "not run, and said so",
-    "may have run, and said so (UNKNOWN)",
+    "may have run, said so (UNKNOWN)",
     "wrong replies",
     "connections opened",
     "connections closed",
@@ -291,6 +305,32 @@ static void print_kills(const struct column *sum, int64_t recovery)
          count_text(unknown, (double)sum->tally.unknown), calls_were(sum->tally.unknown));
 }
 
+/* In lines of LINE_WIDTH, broken at blanks. */
+static void print_wrapped(const char *text)
+{
+  while (*text) {
+    size_t len = strlen(text), n = len;
+
+    for (n = len < LINE_WIDTH ? len : LINE_WIDTH; n < len && n > 0 && text[n] != ' ';)
+      n--;
+    n = n > 0 ? n : len;
+    printf("  %.*s\n", (int)n, text);
+    text += n + strspn(text + n, " ");
+  }
+}
+
+static void print_tls(const struct column *c)
+{
+  if (c->reloaded)
+    puts("With TLS the server proves with a certificate who it is, before a password would be\n"
+         "sent. The certificates were made a moment ago by a CA of our own; they were read\n"
+         "again while the calls went on, and the connections were replaced one by one.");
+  if (c->refusal[0]) {
+    puts("A client that was not told of that CA is refused, and told what to do:");
+    print_wrapped(c->refusal);
+  }
+}
+
 void show_sentences(const struct column *c, size_t n, int connections, int interrupted)
 {
   struct column sum = sum_up(c, n);
@@ -309,5 +349,7 @@ void show_sentences(const struct column *c, size_t n, int connections, int inter
   if (!sum.tally.wrong && sum.audited)
     puts("Afterwards the counters and accounts on the server were what the callers had been\n"
          "told: nothing was lost, and nothing ran twice.");
+  for (size_t i = 0; i < n; i++)
+    print_tls(&c[i]);
   fflush(stdout);
 }

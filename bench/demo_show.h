@@ -16,11 +16,14 @@ struct kill {
 /* What happened over one transport. */
 struct column {
   const char *name, *url;
+  const char *ca_file; /* NULL: no TLS */
   struct pulse *pulse;
   int64_t lasted_ms;
   unsigned kills;
   struct kill kill[SHOW_KILLS];
   uint64_t killed; /* connections */
+  int reloaded;    /* the files of TLS were read again */
+  char refusal[512]; /* what a client was told that did not know the CA; "" = none was */
   int audited;     /* the server was asked whether it agrees */
   pmx_stats stats; /* at the end, before closing */
   struct tally tally;
@@ -31,6 +34,7 @@ void show_headline(int connections);
 void show_start(const struct column *);
 void show_progress(const struct column *);
 void show_killed(const struct column *, uint64_t n); /* just now; the column has it already */
+void show_reloaded(const struct column *);
 void show_stop(const struct column *);               /* lasted_ms is known */
 void show_table(const struct column *, size_t n);
 void show_sentences(const struct column *, size_t n, int connections, int interrupted);
