@@ -37,7 +37,7 @@ void dial_end(struct link *l)
   struct request *req = l->dial.request;
   struct conn *c = &l->conn;
   pmx_cause cause = c->cause;
-  char buf[640];
+  char buf[896];
   struct text text;
 
   if (!c->poisoned) {
@@ -167,7 +167,7 @@ static void try_next(struct link *l)
 static void not_secured(struct link *l)
 {
   struct dial *d = &l->dial;
-  char where[160], reason[80], buf[512];
+  char where[160], reason[80], buf[768];
   struct text text;
 
   text_init(&text, buf, sizeof buf);

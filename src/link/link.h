@@ -51,7 +51,7 @@ struct dial {
   int resolving; /* the lookup runs: its fields are the resolver's */
   size_t next;   /* address to try */
   int64_t deadline;
-  char error[512]; /* of the last address */
+  char error[768]; /* of the last address */
   int local_error; /* our own fault (descriptors, memory): says nothing about the server */
 };
 

@@ -15,7 +15,7 @@ enum {
   SEAL_MAX = 2 * SSL3_RT_MAX_PLAIN_LENGTH, /* two records */
   SPARE = 8 * 1024,                        /* a client's handshake, with its certificates: 8 KiB */
   OUT_MAX = SEAL_MAX + 2 * 256 + SPARE,
-  WHY_SIZE = 400
+  WHY_SIZE = 640
 };
 
 struct tls {

@@ -56,7 +56,7 @@ void backoff_done(struct backoff *b)
 void backoff_tell(const struct backoff *b, struct link_env *env, const char *component,
                   const char *name, int64_t now)
 {
-  char detail[320];
+  char detail[896];
   struct text text;
 
   text_init(&text, detail, sizeof detail);

@@ -16,7 +16,7 @@ struct backoff {
   int open;          /* the circuit: the server is known to be away */
   int64_t next;      /* no connect before */
   pmx_cause cause;
-  char error[256];
+  char error[768]; /* what is wrong with a certificate takes a few sentences */
   int64_t error_at; /* 0 = none yet */
   struct random random;
 };

@@ -34,7 +34,7 @@ static void add_state(struct text *text, const struct mux_lane *ml, int64_t now)
 static pmx_reply *explain(const struct mux_lane *ml, pmx_status status, pmx_cause cause,
                           const struct request *req, const char *what, int64_t now)
 {
-  char buf[768];
+  char buf[1280];
   struct text text;
 
   text_init(&text, buf, sizeof buf);
@@ -69,7 +69,7 @@ pmx_reply *mux_explain_unanswered(const struct mux_lane *ml, const struct reques
 
 pmx_reply *mux_explain_offline(const struct mux_lane *ml, pmx_cause cause, int64_t now)
 {
-  char buf[768];
+  char buf[1280];
   struct text text;
 
   text_init(&text, buf, sizeof buf);

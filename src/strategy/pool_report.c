@@ -40,7 +40,7 @@ static void add_state(struct text *text, const struct pool *p, int64_t now)
 pmx_reply *pool_explain_wait(struct pool *p, const struct request *req, pmx_cause cause,
                              int64_t now)
 {
-  char buf[768];
+  char buf[1280];
   struct text text;
 
   text_init(&text, buf, sizeof buf);
@@ -59,7 +59,7 @@ pmx_reply *pool_explain_wait(struct pool *p, const struct request *req, pmx_caus
 
 pmx_reply *pool_explain_offline(struct pool *p, pmx_cause cause, int64_t now)
 {
-  char buf[768];
+  char buf[1280];
   struct text text;
 
   text_init(&text, buf, sizeof buf);

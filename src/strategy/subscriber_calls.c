@@ -129,7 +129,7 @@ static int make_room(struct subscriber *s)
 static pmx_reply *turned_away(const struct listener *l)
 {
   const struct subscriber *s = l->subscriber;
-  char buf[512];
+  char buf[1280];
   struct text text;
 
   if (l->ended || s->closing)
@@ -285,7 +285,7 @@ void listener_give_up(struct listener *l, struct wait *w, pmx_cause cause, int64
 {
   struct subscriber *s = l->subscriber;
   pmx_status status = w->member ? PMX_NOT_RUN : PMX_UNKNOWN;
-  char buf[640];
+  char buf[1280];
   struct text text;
   int waits;
 
@@ -325,7 +325,7 @@ pmx_reply *listener_next(struct listener *l, struct request *req, int may_wait)
 void listener_give_up_next(struct listener *l, struct request *req, pmx_cause cause, int64_t now)
 {
   struct subscriber *s = l->subscriber;
-  char buf[640];
+  char buf[1280];
   struct text text;
   int waits;
 
