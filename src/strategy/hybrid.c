@@ -67,7 +67,7 @@ static void check_drained(struct hybrid *h)
     watchers_end(&h->watchers, h->env);
 }
 
-/* Thread: any, perhaps with the lock of its part's watchers held. */
+/* Thread: any. Locks: none. */
 static void part_drained(struct request *req)
 {
   struct hybrid *h = container_of(req, struct half, drain)->hybrid;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* watchers.c - see watchers.h. A watcher is published under the lock: its issuer, who may be giving
- * it up just now, finds it either on the list or ended. One with completed() runs that there. */
+ * it up just now, finds it either on the list or ended. One with completed() is never given up, and
+ * what it does then, such as closing connections, is not done under a lock. */
 #include "strategy/watchers.h"
 #include "call/reply.h"
 
@@ -43,13 +44,24 @@ void watchers_cancel(struct watchers *w, struct request *req, pmx_cause cause, c
 
 void watchers_end(struct watchers *w, struct link_env *env)
 {
+  struct list called;
   struct list *node;
 
+  list_init(&called);
   lock_acquire(&w->lock);
   while ((node = list_first(&w->list))) {
+    struct request *req = container_of(node, struct request, node);
+
     list_remove(node);
-    request_publish(container_of(node, struct request, node));
+    if (req->completed)
+      list_push_back(&called, node);
+    else
+      request_publish(req);
   }
   lock_release(&w->lock);
   reactor_wake_nested(env->reactor);
+  while ((node = list_first(&called))) {
+    list_remove(node);
+    request_publish(container_of(node, struct request, node));
+  }
 }
