@@ -173,6 +173,8 @@ unsigned link_exchange(struct link *l, unsigned ready)
     return 0;
   }
   conn_output(&l->conn, &len);
+  if (len == 0 && !conn_waits(&l->conn))
+    return 0; /* what may still be held is TLS's own, and goes with the next request */
   return (len > 0 || channel_held(&l->channel) ? (unsigned)NET_OUT : 0) |
          (conn_waits(&l->conn) ? (unsigned)NET_IN : 0);
 }
