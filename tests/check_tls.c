@@ -280,6 +280,11 @@ START_TEST(an_end_in_order_and_a_cut_are_told_apart_and_come_last)
     len = take_down(&p, raw, sizeof raw);
     ck_assert_int_eq(tls_open(p.tls, raw, len, plain, sizeof plain), 7);
     ck_assert_int_eq(tls_over(p.tls), in_order);
+    if (in_order) { /* known before it was told: nothing may count as sent any more */
+      ck_assert_int_eq(tls_seal(p.tls, "x", 1), NET_ERROR);
+      ck_assert_int_ne(*tls_why(p.tls, 1), '\0');
+      ck_assert_int_eq(tls_held(p.tls), 0);
+    }
     ck_assert_int_eq(tls_open(p.tls, NULL, 0, plain, sizeof plain), in_order ? NET_EOF : NET_ERROR);
     ck_assert_int_eq(tls_open(p.tls, NULL, 0, plain, sizeof plain), in_order ? NET_EOF : NET_ERROR);
     ck_assert_int_eq(tls_refused(p.tls), 0);

@@ -286,8 +286,9 @@ int tls_over(const struct tls *t)
 
 static int seal_one(struct tls *t, const char *bytes, size_t len, size_t *ret_n)
 {
-  if (t->end == NET_ERROR) { /* the reader found out */
-    snprintf(t->why_seal, WHY_SIZE, "%s", t->why_open);
+  if (t->end) { /* the reader found out */
+    snprintf(t->why_seal, WHY_SIZE, "%s",
+             t->end == NET_EOF ? "the server has closed it" : t->why_open);
     return NET_ERROR;
   }
   forget_errors();
