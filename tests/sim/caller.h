@@ -39,8 +39,9 @@ struct world {
   int big;         /* some values are larger than any buffer */
   uint64_t stalls; /* of the statistics, when all was well again */
   int64_t base_db, wait_timeout, max_size;
-  int64_t bulk;  /* hybrid.bulk_request */
-  int64_t grace; /* cancel_grace */
+  int64_t retire; /* tls.retire */
+  int64_t bulk;   /* hybrid.bulk_request */
+  int64_t grace;  /* cancel_grace */
   struct token tokens[CALLERS_MAX + 1][TOKENS_EACH];
   int token_now[CALLERS_MAX + 1];
   unsigned next_lease;

@@ -2,12 +2,18 @@
 /* choice.c - owns the one generator of a seed (splitmix64): all that is open is asked here. */
 #include "sim/sim.h"
 
-static uint64_t random_state;
+static uint64_t random_state, digest;
 enum mutant mutant;
 
 void choose_seed(uint64_t seed)
 {
   random_state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
+  digest = 0;
+}
+
+uint64_t choose_digest(void)
+{
+  return digest;
 }
 
 static uint64_t next_random(void)
@@ -21,7 +27,10 @@ static uint64_t next_random(void)
 
 uint64_t choose(uint64_t bound)
 {
-  return bound ? next_random() % bound : 0;
+  uint64_t chosen = bound ? next_random() % bound : 0;
+
+  digest = (digest ^ bound ^ chosen) * UINT64_C(0x100000001b3) + 1;
+  return chosen;
 }
 
 int chance(unsigned per_mille)

@@ -4,8 +4,12 @@
 #define PMX_SIM_DOORS_H
 
 void doors_reset(void);      /* between seeds */
+struct stream;
+struct transport;
+
 int doors_descriptors(void); /* held by the library */
 long doors_allocations(void);
+struct stream *doors_stream(const struct transport *);
 int doors_readable(int fd); /* a poller's: an application's poll() would say so */
 
 #endif

@@ -11,13 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-  FIRST_POLLER = 900,
-  FIRST_SOCKET = 1000,
-  SOCKETS_MAX = 8192,
-  KICKS_MAX = 512,
-  WATCHED_MAX = 32
-};
+enum { FIRST_POLLER = 900, FIRST_SOCKET = 1000 };
+enum { SOCKETS_MAX = 8192, KICKS_MAX = 512, WATCHED_MAX = 32 };
 
 struct watched {
   int fd;
@@ -58,7 +53,7 @@ static void needs_no_lock(const char *what)
     fail("%s with a lock held", what);
 }
 
-static struct stream *stream_of(const struct transport *t)
+struct stream *doors_stream(const struct transport *t)
 {
   struct stream *s = t->fd < FIRST_SOCKET ? NULL : sockets[t->fd - FIRST_SOCKET];
 
@@ -90,7 +85,7 @@ void transport_destroy(struct transport *t)
 void transport_hang_up(struct transport *t)
 {
   point();
-  stream_end(stream_of(t));
+  stream_hang_up(doors_stream(t));
 }
 
 static void forget(int fd)
@@ -106,9 +101,9 @@ void transport_close(struct transport *t)
   point();
   if (t->fd < 0)
     return;
-  trace("closes conn %u", stream_id(stream_of(t)));
+  trace("closes conn %u", stream_id(doors_stream(t)));
   forget(t->fd);
-  stream_close(stream_of(t));
+  stream_close(doors_stream(t));
   sockets[t->fd - FIRST_SOCKET] = NULL;
   if (!mutates(MUTANT_KEPT_OPEN))
     descriptors--;
@@ -137,7 +132,7 @@ int transport_connect(struct transport *t, const struct address *a, const struct
 
 int transport_connected(struct transport *t)
 {
-  int err = stream_connected(stream_of(t));
+  int err = stream_connected(doors_stream(t));
 
   if (err && err != EINPROGRESS)
     t->err = err;
@@ -159,9 +154,14 @@ ssize_t transport_send(struct transport *t, const void *bytes, size_t size)
 
   needs_no_lock("sends");
   others_go_first();
-  n = stream_send(stream_of(t), bytes, size, &t->send_err);
-  trace("conn %u: sends %ld of %zu", stream_id(stream_of(t)), n, size);
+  n = stream_send(doors_stream(t), bytes, size, &t->send_err);
+  trace("conn %u: sends %ld of %zu", stream_id(doors_stream(t)), n, size);
   return n;
+}
+
+static int shown(long n)
+{
+  return faults.secure || n < 0 ? 0 : n > 200 ? 200 : (int)n;
 }
 
 ssize_t transport_recv(struct transport *t, void *buf, size_t size)
@@ -170,12 +170,8 @@ ssize_t transport_recv(struct transport *t, void *buf, size_t size)
 
   needs_no_lock("receives");
   point();
-  n = stream_recv(stream_of(t), buf, size, 0, &t->err);
-  trace("conn %u: receives %ld %.*s", stream_id(stream_of(t)), n,
-        n > 200 ? 200
-        : n > 0 ? (int)n
-                : 0,
-        (const char *)buf);
+  n = stream_recv(doors_stream(t), buf, size, 0, &t->err);
+  trace("conn %u: receives %ld %.*s", stream_id(doors_stream(t)), n, shown(n), (const char *)buf);
   return n;
 }
 
@@ -186,7 +182,7 @@ enum net_probe transport_probe(struct transport *t)
 
   needs_no_lock("probes");
   point();
-  n = stream_recv(stream_of(t), &byte, 1, 1, &t->err);
+  n = stream_recv(doors_stream(t), &byte, 1, 1, &t->err);
   if (n > 0)
     return NET_READABLE;
   return n == NET_AGAIN ? NET_QUIET : NET_GONE;
@@ -209,7 +205,7 @@ static int is_ready(void *arg)
 
   w->found = kicks[w->transport->kick_fd] ? NET_KICK : 0;
   if (w->events)
-    w->found |= ready_events(stream_of(w->transport)) & w->events;
+    w->found |= ready_events(doors_stream(w->transport)) & w->events;
   if (w->found == NET_OUT && w->deaf)
     w->found = 0;
   return w->found != 0;
@@ -300,12 +296,12 @@ int poller_set(struct poller *p, struct transport *t, unsigned old_events, unsig
       *w = p->watched[--p->count];
     return 0;
   }
-  stream_of(t);
+  doors_stream(t);
   if ((w != NULL) != (old_events != 0))
     fail("poller: conn is %swatched, and the reactor thinks otherwise", w ? "" : "not ");
   if (!w) {
     if (p->count == WATCHED_MAX || chance(faults.shortage)) {
-      stream_unwatchable(stream_of(t));
+      stream_unwatchable(doors_stream(t));
       return ENOMEM;
     }
     w = &p->watched[p->count++];

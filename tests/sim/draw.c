@@ -2,6 +2,7 @@
 /* draw.c - what a seed draws before anything happens: the strategy, its options, and how badly
  * network and server behave. */
 #include "sim/caller.h"
+#include "sim/secure.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,6 +169,18 @@ static void draw_strategy(pmx_options *o)
   allow_streams();
 }
 
+/* The certificate is for both of the names. */
+static void draw_tls(pmx_options *o)
+{
+  struct world *w = &world_of_seed;
+
+  set(o, "tls", "yes");
+  w->retire = between(0, 1000) * SIM_MS;
+  set_number(o, "tls.retire", w->retire / SIM_MS, "ms");
+  if (pmx_options_set(o, "tls.ca_pem", secure_ca()) != PMX_OK)
+    fail("tls.ca_pem: %s", pmx_options_error(o));
+}
+
 void draw_options(pmx_options *o)
 {
   struct world *w = &world_of_seed;
@@ -193,6 +206,8 @@ void draw_options(pmx_options *o)
   if (chance(300))
     set_number(o, "breaker.failures", between(1, 4), "");
   set(o, "host", chance(300) ? "sim.test" : "127.0.0.1");
+  if (faults.secure)
+    draw_tls(o);
 }
 
 /* ---- live options ---- */
@@ -268,6 +283,28 @@ static unsigned some_rate(unsigned most)
   return chance(400) ? 0 : (unsigned)choose(most + 1);
 }
 
+/* Not by the generator: so the others stay what they were. */
+static int has_tls(void)
+{
+  uint64_t mixed = sim_seed * UINT64_C(0x9e3779b97f4a7c15);
+
+  return sim_tls == DRAWN ? mixed >> 62 == 0 : sim_tls;
+}
+
+static void draw_tls_nature(void)
+{
+  faults.secure = 1;
+  faults.tls_flags = (chance(250) ? SECURE_1_2 : 0) | (chance(300) ? SECURE_NO_TICKETS : 0);
+  faults.renew = chance(400) ? some_rate(200) : 0;
+  faults.rude = chance(300) ? 1000 : some_rate(1000);
+}
+
+static void draw_tls_faults(void)
+{
+  faults.spoil = chance(500) ? some_rate(40) : 0;
+  faults.clog = chance(500) ? some_rate(300) : 0;
+}
+
 /* What does not heal: it is no fault, and belongs to any network. */
 static void draw_nature(void)
 {
@@ -285,6 +322,8 @@ void draw_faults(void)
   struct world *w = &world_of_seed;
 
   draw_nature();
+  if (has_tls())
+    draw_tls_nature();
   faults.on = 1;
   faults.slices = chance(500);
   w->gentle = chance(200);
@@ -294,6 +333,8 @@ void draw_faults(void)
     faults.readonly = chance(300) ? some_rate(100) : 0;
     return;
   }
+  if (faults.secure)
+    draw_tls_faults();
   faults.latency = chance(500) ? SIM_MS / 2 : between(SIM_MS, 20 * SIM_MS);
   faults.rogue = 35;
   faults.refuse = some_rate(400);

@@ -105,6 +105,9 @@ void attempt_check_cause(const struct attempt *a, const pmx_reply *reply)
     check_broken(a, reply);
     break;
   case PMX_CAUSE_TLS:
+    must(faults.spoil > 0, a, reply, "and nothing was changed");
+    check_broken(a, reply);
+    break;
   case PMX_CAUSE_UNSUPPORTED:
   case PMX_CAUSE_FORKED:
   case PMX_CAUSE_TOO_LARGE:

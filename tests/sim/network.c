@@ -14,6 +14,7 @@ static unsigned stream_count;
 struct stream *open_streams[STREAMS_MAX];
 unsigned open_count, streams_allowed;
 static int64_t down_until;
+unsigned network_settings;
 struct faults faults;
 
 void network_reset(void)
@@ -22,6 +23,7 @@ void network_reset(void)
     stream_free(streams[--stream_count]);
   open_count = 0;
   down_until = 0;
+  network_settings = 0;
   memset(&faults, 0, sizeof faults);
 }
 
@@ -55,8 +57,11 @@ static void arrive(void *arg)
     s->connected = 1;
   trace("conn %u: %s", s->id, s->connected ? "connected" : "refused");
   changed();
-  if (s->connected)
-    s->session = server_accept(s);
+  if (!s->connected)
+    return;
+  if (faults.secure)
+    s->secure = secure_new(faults.tls_flags);
+  s->session = server_accept(s);
 }
 
 static void refuse(void *arg)
@@ -86,6 +91,7 @@ struct stream *stream_connect(int *err)
   s->id = stream_count + 1;
   s->open = 1;
   s->open_at = open_count;
+  s->settings = network_settings;
   open_streams[open_count++] = s;
   s->lane = LANE_UNKNOWN;
   streams[stream_count++] = s;
@@ -106,6 +112,29 @@ void stream_close(struct stream *s)
   s->unsure = s->offered == rest_number; /* one thread may have been sending when another closed */
   open_streams[s->open_at] = open_streams[--open_count];
   open_streams[s->open_at]->open_at = s->open_at;
+}
+
+void stream_hang_up(struct stream *s)
+{
+  if (mutant == MUTANT_NOT_TOLD)
+    return;
+  s->hung_up = 1;
+  stream_end(s);
+  at(sim_now() + network_latency(), stream_left, s, 0);
+}
+
+/* What is dialled just now may have either, and its time begins when it is logged in. */
+void network_reloads(int64_t until)
+{
+  network_settings++;
+  for (unsigned i = 0; i < open_count; i++) {
+    struct stream *s = open_streams[i];
+
+    if (s->begun && (s->carried || s->begun == s->answered) && !s->outdated)
+      s->outdated = until;
+    else if (s->outdated > until)
+      s->outdated = until;
+  }
 }
 
 int stream_connected(struct stream *s)
@@ -184,7 +213,8 @@ void network_heal(void)
 
     if (s->hangs && !s->connected)
       arrive(s);
-    if (s->silent || s->last_down > sim_now() + SIM_MS || s->last_up > sim_now() + SIM_MS ||
+    if (s->silent || s->stuck || s->last_down > sim_now() + SIM_MS ||
+        s->last_up > sim_now() + SIM_MS ||
         (s->session && server_busy_until(s->session) > sim_now())) {
       s->finished = 1;
       stream_cut(s);

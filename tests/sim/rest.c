@@ -70,17 +70,45 @@ static uint64_t abandoned(const struct stream *s)
   return n;
 }
 
+/* A future may have ended and not been asked yet, a callback may have to wait for another. */
+static int is_told_at_once(const struct waiting *w)
+{
+  return w->how == SLEEPS || (w->how == CALLED_BACK && !rest_limits.in_callback);
+}
+
 /* ---- connections ---- */
+
+/* Somebody waits to be sent on this lane. */
+static int is_queued_for(const struct stream *s)
+{
+  const struct waiting *w;
+
+  for (size_t i = 0; (w = oracle_waiting(i)); i++)
+    if (w->lane == s->lane && w->lane != LANE_NONE && is_told_at_once(w) &&
+        !oracle_sent_on(w->call) && !gives_up(w))
+      return 1;
+  return 0;
+}
+
+/* With TLS all that was offered is sealed; what is TLS's own may go with the next request. */
+static int must_go_on(const struct stream *s)
+{
+  if (s->secure)
+    return owed(s) || !secure_is_open(s->secure) || is_queued_for(s);
+  return stream_is_lane(s) || s->wire.state != WIRE_ARGC;
+}
 
 static void check_stream(const struct stream *s)
 {
+  if (s->secure)
+    sealed_check(s, owed(s) > 0);
   if (sim_now() <= s->excused)
     return;
   if (owed(s) && stream_readable(s))
     fail("T: a reply is owed on conn %u, there is something to read, and nobody waits for it",
          s->id);
   /* A pool's call may have given up before a byte was taken. */
-  if (s->choked && stream_writable(s) && (stream_is_lane(s) || s->wire.state != WIRE_ARGC))
+  if (s->choked && stream_writable(s) && must_go_on(s))
     fail("T: conn %u has room again, and nobody waits for it", s->id);
 }
 
@@ -98,8 +126,8 @@ static void check_watched(const struct stream *s)
 {
   int64_t now = sim_now();
 
-  if ((s->eof || s->reset) && now > s->ended_at + 300 * SIM_MS &&
-      now > sim_frozen_last() + 300 * SIM_MS)
+  if ((s->eof || s->reset) && now > s->ended_at + SIM_NOTICED &&
+      now > sim_frozen_last() + SIM_NOTICED)
     fail("conn %u ended %.3f ms ago, and nobody has noticed", s->id,
          (double)(now - s->ended_at) / 1e6);
   if (!is_logged_in(s))
@@ -138,7 +166,8 @@ static void may_go_astray(struct stream *s)
 
 static void note(struct stream *s)
 {
-  if (s->retires_at && s->read >= s->retires_at && !s->retired)
+  if (s->retires_at && s->read >= s->retires_at && !s->retired &&
+      !(s->spoiled && s->retires_at > s->spoiled_at))
     s->retired = rest_number;
   if (!is_logged_in(s) || abandoned(s) < rest_limits.abandoned + 1) /* one may be a PING */
     s->crowded = 0;
@@ -155,6 +184,8 @@ static int could_be_written(const struct stream *s, const struct waiting *w)
     return 0;
   if (!is_logged_in(s) || s->eof || s->reset || s->retires || s->choked || sim_now() <= s->excused)
     return 0;
+  if (owed(s) && s->settings != network_settings) /* the answers, and then the next connection */
+    return 0;
   return owed(s) < rest_limits.in_flight && abandoned(s) < rest_limits.abandoned;
 }
 
@@ -168,12 +199,6 @@ static void check_unsent(const struct waiting *w)
       fail("T: call %u waits, and nobody writes it on conn %u", w->call, open_streams[i]->id);
   if (rest_limits.fails_offline && w->rest < rest_limits.dial_failed)
     fail("call %u waits, and the connect failed, and offline=fail", w->call);
-}
-
-/* A future may have ended and not been asked yet, a callback may have to wait for another. */
-static int is_told_at_once(const struct waiting *w)
-{
-  return w->how == SLEEPS || (w->how == CALLED_BACK && !rest_limits.in_callback);
 }
 
 /* Between two tries a synchronous call is on its own: 250 ms at most. */

@@ -2,6 +2,7 @@
 /* roles.c - who lives in a seed: callers, who fires tokens, changes options, closes, and what the
  * client's callbacks do. */
 #include "sim/caller.h"
+#include <string.h>
 
 enum { PATIENCE_S = 300 };
 
@@ -59,7 +60,7 @@ static void on_event(const pmx_event *e)
   if (e->type == PMX_EVENT_ORPHAN && mutant != MUTANT_HUSHED_UP)
     caller_check_orphan(e->reply);
   if (e->type == PMX_EVENT_LOST && !w->pool && w->gentle && !faults.readonly && !w->memory &&
-      !w->closed)
+      !w->closed && !strstr(e->detail, "settings were replaced"))
     fail("a lane was lost, and nothing broke: %s", e->detail);
   /* No callback keeps the news waiting. */
   if (e->type == PMX_EVENT_RECONNECTING && rest_limits.lanes == 1 && !w->pool && !w->callback_calls)
@@ -171,6 +172,35 @@ static void run_tuner(void *arg)
   ends_and_unrefs();
 }
 
+static void reload(void)
+{
+  struct world *w = &world_of_seed;
+  int64_t begun = sim_now(), frozen = sim_frozen();
+  pmx_reply *reply;
+
+  network_reloads(SIM_FOREVER);
+  reply = pmx_reload_tls(w->client);
+
+  trace("reloads: %s", pmx_reply_error(reply) ? pmx_reply_error(reply) : "OK");
+  if (pmx_reply_status(reply) != PMX_OK && !w->memory && !w->closed)
+    fail("pmx_reload_tls: %s", pmx_reply_error(reply));
+  if (sim_now() > begun + SIM_MS + sim_frozen() - frozen)
+    fail("pmx_reload_tls took %.3f s", (double)(sim_now() - begun) / 1e9);
+  if (pmx_reply_status(reply) == PMX_OK)
+    network_reloads(sim_now() + w->retire);
+  pmx_reply_free(reply);
+}
+
+static void run_reloader(void *arg)
+{
+  (void)arg;
+  for (int64_t n = between(1, 3); n > 0; n--) {
+    sleep_until(sim_now() + between(0, 200 * SIM_MS));
+    reload();
+  }
+  ends_and_unrefs();
+}
+
 /* Its caller gets another one now and then, and this one may go while calls still carry it. */
 static void fire(int who)
 {
@@ -258,6 +288,8 @@ void roles_start(void)
     start_user("closer", run_closer, NULL);
   if (chance(150))
     start_user("tuner", run_tuner, NULL);
+  if (faults.secure && chance(250))
+    start_user("reloader", run_reloader, NULL);
 }
 
 static int nobody_runs(void *arg)

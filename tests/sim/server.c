@@ -50,6 +50,8 @@ struct session *server_accept(struct stream *stream)
   s->stream = stream;
   s->id = ++next_id;
   s->run = run;
+  if (faults.on && faults.secure && chance(faults.silent))
+    stream_silence(stream);
   if (!faults.on || !chance(faults.rogue))
     return s;
   s->deaf = chance(570) ? HANGS_UP : WANTS_PASSWORD;
@@ -147,7 +149,10 @@ static void answer(struct session *s, int64_t not_before)
   if (faults.on && chance(faults.silent)) {
     stream_silence(s->stream);
   } else if (faults.on && chance(faults.cut)) {
-    s->out_len = choose(s->out_len);
+    if (faults.secure && chance(500))
+      stream_breaks_off(s->stream);
+    else
+      s->out_len = choose(s->out_len);
     dies = 1;
     whole = 0;
   } else if (faults.on && chance(faults.slow)) {

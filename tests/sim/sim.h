@@ -17,6 +17,7 @@
 struct task;
 
 void choose_seed(uint64_t);
+uint64_t choose_digest(void);    /* of all choices since: another run has another one */
 uint64_t choose(uint64_t bound); /* 0 … bound-1; 0 for bound 0 */
 int chance(unsigned per_mille);
 int64_t between(int64_t low, int64_t high); /* both included */
@@ -60,6 +61,7 @@ void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn
 void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
 extern int tracing;
 extern uint64_t sim_seed;
+extern int sim_tls;      /* all seeds have it, or none has; DRAWN: some */
 extern int sim_strategy; /* a pmx_strategy that all seeds have; DRAWN: each draws one */
 enum { DRAWN = -1 };
 const char *strategy_name(void);
@@ -90,6 +92,10 @@ enum mutant {
   MUTANT_TAKEN_BACK,   /* who is unblocked has been given an element, and is not told */
   MUTANT_HUSHED_UP,    /* the application is not told of what was popped for a future it freed */
   MUTANT_HELD_UP,      /* while somebody is blocked, others are answered later */
+  MUTANT_FIRST_OF_TLS, /* those that follow need it */
+  MUTANT_LET_GO = MUTANT_FIRST_OF_TLS, /* nobody waits until what is held can be sent */
+  MUTANT_NOT_TOLD,                     /* an error that was found behind good bytes is not told */
+  MUTANT_NOT_SEALED,                   /* a record is sealed, and its bytes count as not sent */
   MUTANTS
 };
 extern enum mutant mutant;
@@ -118,6 +124,12 @@ struct faults {
   int64_t latency, slowness;         /* longest of one way; of a slow command */
   int slices;                        /* bytes come in small pieces */
   /* ---- */
+  int secure;       /* all connections are through TLS; what is below is for that */
+  int tls_flags;    /* secure.h */
+  unsigned spoil;   /* what is sent: a bit changes */
+  unsigned clog;    /* what arrives: the server does not read on for some time */
+  unsigned renew;   /* each answer: its keys, then or later */
+  unsigned rude;    /* ends without a close notify */
   unsigned instant; /* what arrives without any latency, per mille */
   size_t window;    /* how many bytes the kernel takes that the server has not read */
   size_t
@@ -140,14 +152,18 @@ int stream_writable(const struct stream *);
 long stream_send(struct stream *, const void *, size_t, int *err);
 long stream_recv(struct stream *, void *, size_t, int peek, int *err);
 void stream_close(struct stream *);
+void stream_hang_up(struct stream *); /* as transport_hang_up */
 unsigned stream_id(const struct stream *);
 void stream_unwatchable(struct stream *); /* the system had no room to watch it */
+
+void network_reloads(int64_t until); /* begins or ends: what was dialled before goes by then */
 
 /* for server.c */
 struct session *stream_session(struct stream *);
 void stream_answer(struct stream *, const char *bytes, size_t len, int64_t not_before);
 void stream_reply_ends(struct stream *); /* what was answered was one whole reply */
 void stream_finish(struct stream *, int reset, int64_t when); /* FIN or RST from the server */
+void stream_breaks_off(struct stream *);                      /* its next answer, in the middle */
 void stream_silence(struct stream *);
 void stream_retires(struct stream *); /* the server says so */
 int stream_finished(const struct stream *);
@@ -175,7 +191,7 @@ void oracle_reset(void);
 unsigned oracle_new_call(void);
 unsigned oracle_call_of(const char *key);
 unsigned long oracle_issuer(unsigned call);               /* task_number() */
-void oracle_sent(const char *key, struct stream *);       /* the kernel has taken its bytes */
+void oracle_sent(const char *key, struct stream *);       /* the kernel has its bytes, or TLS */
 void oracle_refused(const char *key);                     /* the server did not run it */
 void oracle_executed(const char *key);                    /* it did */
 void oracle_popped(const char *key, const char *element); /* … and took what that call pushed */

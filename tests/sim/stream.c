@@ -20,6 +20,8 @@ void stream_free(struct stream *s)
   free(s->held);
   free(s->ends);
   free(s->asked);
+  free(s->sealed);
+  secure_free(s->secure);
   free(s);
 }
 
@@ -70,16 +72,37 @@ static int is_backlogged(const struct stream *s)
   return faults.backlog && s->open && s->in_len + s->under_way_down >= faults.backlog;
 }
 
+/* Or with nobody's answers unread: it is busy. */
+static int is_clogged(const struct stream *s)
+{
+  return sim_now() < s->clogged;
+}
+
+static void read_on(void *stream);
+
+static void may_clog(struct stream *s)
+{
+  if (!faults.on || is_clogged(s) || s->finished || !chance(faults.clog))
+    return;
+  s->clogged = sim_now() + between(0, 50 * SIM_MS);
+  at(s->clogged, read_on, s, 0);
+}
+
 static void arrive_at_server(struct stream *s, const char *bytes, size_t len)
 {
   if (s->silent && s->full)
     return;
-  if (!s->silent && !s->finished && (s->held_len || is_backlogged(s))) {
+  may_clog(s);
+  if (!s->silent && !s->finished && (s->held_len || is_backlogged(s) || is_clogged(s))) {
     append(&s->held, &s->held_len, &s->held_cap, bytes, len);
     return;
   }
   s->under_way -= len;
-  if (!s->silent && !s->finished)
+  if (s->silent || s->finished)
+    return;
+  if (s->secure)
+    stream_unseal(s, bytes, len);
+  else
     server_receive(s->session, bytes, len);
 }
 
@@ -88,7 +111,7 @@ static void read_on(void *arg)
   struct stream *s = arg;
   size_t len = s->held_len;
 
-  if (len == 0 || is_backlogged(s))
+  if (len == 0 || is_backlogged(s) || is_clogged(s))
     return;
   s->held_len = 0;
   arrive_at_server(s, s->held, len);
@@ -113,7 +136,7 @@ static void deliver(void *arg)
   append(&s->in, &s->in_len, &s->in_cap, p->bytes, p->len);
 }
 
-void stream_answer(struct stream *s, const char *bytes, size_t len, int64_t not_before)
+void stream_say(struct stream *s, const char *bytes, size_t len, int64_t not_before)
 {
   s->said += len;
   while (len > 0 && !s->finished) {
@@ -127,6 +150,14 @@ void stream_answer(struct stream *s, const char *bytes, size_t len, int64_t not_
     bytes += n;
     len -= n;
   }
+}
+
+void stream_answer(struct stream *s, const char *bytes, size_t len, int64_t not_before)
+{
+  if (s->secure)
+    stream_seal(s, bytes, len, not_before);
+  else
+    stream_say(s, bytes, len, not_before);
 }
 
 void stream_reply_ends(struct stream *s)
@@ -156,7 +187,7 @@ static int is_jammed(const struct stream *s)
 
 int stream_writable(const struct stream *s)
 {
-  return s->refused || s->reset || (s->connected && !is_jammed(s));
+  return s->refused || s->reset || s->hung_up || (s->connected && !is_jammed(s));
 }
 
 /* 10 ms later the reactor tries again, should nobody have kept it from looking at its clock. */
@@ -190,13 +221,21 @@ void stream_end(void *arg)
   changed();
 }
 
+void stream_is_there(struct stream *s, const char *bytes, size_t len)
+{
+  append(&s->in, &s->in_len, &s->in_cap, bytes, len);
+  s->said += len;
+}
+
 void stream_stray(struct stream *s)
 {
   static const char text[] = "+STRAY\r\n";
 
   trace("conn %u: a stray reply", s->id);
-  append(&s->in, &s->in_len, &s->in_cap, text, sizeof text - 1);
-  s->said += sizeof text - 1;
+  if (s->secure)
+    stream_seal_there(s, text, sizeof text - 1);
+  else
+    stream_is_there(s, text, sizeof text - 1);
   s->excused = SIM_FOREVER;
   changed();
 }
@@ -205,16 +244,21 @@ static size_t take(struct stream *s, const void *bytes, size_t len)
 {
   size_t room = faults.window - s->under_way, n = piece(len < room ? len : room);
   int64_t when = sim_now() + network_latency();
+  struct packet *p;
 
   s->moved_at = sim_now();
-  wire_read(s, bytes, n);
+  if (!s->secure)
+    wire_read(s, bytes, n);
   s->under_way += n;
   if (s->finished) { /* as the kernel does: taken, and answered with a reset */
     at(when, stream_cut, s, 0);
     return n;
   }
   s->last_up = when > s->last_up ? when : s->last_up;
-  at(s->last_up, deliver, packet_new(s, bytes, n, 1), 1);
+  p = packet_new(s, bytes, n, 1);
+  if (s->secure)
+    stream_spoil(s, p->bytes, n);
+  at(s->last_up, deliver, p, 1);
   return n;
 }
 
@@ -222,12 +266,13 @@ long stream_send(struct stream *s, const void *bytes, size_t len, int *err)
 {
   size_t n;
 
-  s->offered = rest_number;
-  if (s->reset || !s->connected) {
-    *err = s->reset ? ECONNRESET : ENOTCONN;
+  if (!s->secure)
+    s->offered = rest_number;
+  if (s->reset || s->hung_up || !s->connected) {
+    *err = s->reset ? ECONNRESET : s->hung_up ? EPIPE : ENOTCONN;
     return -3;
   }
-  s->choked = 1;
+  s->choked |= !s->leaving;
   if (faults.on && len > 60 && !s->finished && chance(faults.jam)) {
     s->jammed = 1;
     stream_finish(s, 1, sim_now() + between(0, 20 * SIM_MS));
@@ -235,7 +280,7 @@ long stream_send(struct stream *s, const void *bytes, size_t len, int *err)
   if (is_jammed(s) || (faults.on && faults.slices && chance(50)))
     return -1;
   n = take(s, bytes, len);
-  s->choked = n < len;
+  s->choked = s->leaving ? s->choked : n < len;
   if (n > 1 && mutates(MUTANT_SENT_LESS))
     n--;
   else if (n < len && mutates(MUTANT_SENT_MORE))
@@ -243,11 +288,22 @@ long stream_send(struct stream *s, const void *bytes, size_t len, int *err)
   return (long)n;
 }
 
+/* What ends there was not read, though its bytes were. */
+static int is_spoiled(const struct stream *s, uint64_t end)
+{
+  return s->spoiled && end > s->spoiled_at;
+}
+
 static void has_read(struct stream *s, size_t n)
 {
   s->moved_at = sim_now();
   s->read += n;
-  while (s->end_first < s->end_count && s->ends[s->end_first] <= s->read) {
+  if (s->over_at && s->read >= s->over_at && !s->over_since) {
+    s->over_since = sim_now();
+    s->over_rest = rest_number;
+  }
+  while (s->end_first < s->end_count && s->ends[s->end_first] <= s->read &&
+         !is_spoiled(s, s->ends[s->end_first])) {
     s->end_first++;
     if (s->answered < s->begun && s->asked[s->answered])
       oracle_answered(s->asked[s->answered]);
@@ -278,7 +334,8 @@ long stream_recv(struct stream *s, void *buf, size_t size, int peek, int *err)
   }
   if (faults.on && chance(20) && !peek && s->excused < SIM_FOREVER)
     return -1;
-  n = piece(n);
+  if (!s->secure || s->excused < SIM_FOREVER) /* nobody can tell what half a record is */
+    n = piece(n);
   memcpy(buf, s->in, n);
   if (peek)
     return (long)n;
@@ -294,6 +351,8 @@ void stream_finish(struct stream *s, int reset, int64_t when)
 {
   if (s->finished)
     return;
+  if (!reset && s->secure && !chance(faults.rude))
+    stream_say_goodbye(s);
   s->finished = 1;
   if (!reset && when < s->last_down)
     when = s->last_down;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-int tracing, sim_strategy = DRAWN;
+int tracing, sim_strategy = DRAWN, sim_tls = DRAWN;
 uint64_t sim_seed;
 
 void trace(const char *format, ...)
@@ -42,6 +42,8 @@ void fail(const char *format, ...)
   printf("\n  replay: tests/sim/check_sim --seed %llu --trace", (unsigned long long)sim_seed);
   if (sim_strategy != DRAWN)
     printf(" --strategy %s", strategy_name());
+  if (sim_tls != DRAWN)
+    printf(" %s", sim_tls ? "--tls" : "--plain");
   if (mutant)
     printf(" --mutant %d", (int)mutant);
   printf("\n");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* wire.c - reads along what the library writes on a connection, whatever pieces the kernel takes:
- * bytes that are no commands fail the seed here already, and it is known when a call is sent. */
+/* wire.c - reads along what the library writes on a connection, whatever pieces the kernel takes,
+ * or with TLS what it seals, which is as good as sent: bytes that are no commands fail the seed here
+ * already, and it is known when a call is sent. */
 #include "sim/stream.h"
 #include <stdlib.h>
 #include <string.h>
