@@ -36,7 +36,7 @@ struct lane {
   uint8_t dying;   /* poisoned, its socket still open */
   uint8_t renewed; /* it ends when it owes nothing: another one is to follow */
   uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
-  uint8_t amid;    /* what was read last is the beginning of a message */
+  uint8_t amid;    /* what was read last ends in the middle of a message, or of a TLS record */
   uint8_t quiet;   /* nobody has looked at it for a while: look before writing */
   int64_t seen_at; /* when the last driver left */
   int64_t spin;    /* ns: how long the driver looks before it sleeps */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lane_io.c - a lane's bytes: from the queue through the buffer to the socket, from the socket to
- * the requests; how its connection dies; and the reactor's look at it. Sockets are read and
- * written, and replies decoded, outside the lock. */
+ * the requests; and the reactor's look at it. Sockets are read and written, and replies decoded,
+ * outside the lock. */
 #include "link/lane_io.h"
 #include <errno.h>
 #include "base/clock.h"
@@ -15,70 +15,7 @@ enum {
   UNSEEN_NS = 1000 * 1000,
   UNWATCHED_NS = 100 * 1000 * 1000
 };
-
-/* ---- dying ---- */
-
-/* What was never sent goes back to the head of the queue, in its order. */
-static void sort_out_ended(struct lane *l, int may_wait_on)
-{
-  struct list *after = &l->queue;
-  struct request *req;
-
-  while ((req = conn_take_ended(&l->link.conn))) {
-    pmx_reply *reply = req->reply;
-
-    req->reply = NULL;
-    if (may_wait_on && pmx_reply_status(reply) == PMX_NOT_RUN) {
-      pmx_reply_free(reply);
-      lane_requeue(l, after, req);
-      after = &req->node;
-    } else {
-      lane_finish(l, req, reply);
-    }
-  }
-}
-
-void lane_kill_locked(struct lane *l, pmx_cause cause, const char *text)
-{
-  if (!l->up)
-    return;
-  conn_poison(&l->link.conn, cause, text);
-  l->up = 0;
-  l->dying = 1;
-  l->kick |= l->blocked;
-  /* On a lane that ends there is no other connection to wait for. */
-  sort_out_ended(l, cause != PMX_CAUSE_CLOSED && !l->last);
-}
-
-/* A connection that is to end, and owes nobody an answer. */
-void lane_end_if_last(struct lane *l)
-{
-  const struct conn *c = &l->link.conn;
-
-  if (!l->up || c->ring.count > c->abandoned)
-    return;
-  if (l->last && (list_empty(&l->queue) || c->retire))
-    lane_kill_locked(l, PMX_CAUSE_CLOSED, "the client was closed");
-  else if (l->renewed)
-    lane_kill_locked(l, PMX_CAUSE_LOST, "its settings were replaced");
-  else if (c->retire)
-    lane_kill_locked(l, PMX_CAUSE_LOST, "the server answered READONLY or NOAUTH");
-}
-
-void lane_renew_locked(struct lane *l)
-{
-  if (!l->up)
-    return;
-  l->renewed = 1;
-  l->link.conn.retire = 1;
-  lane_end_if_last(l);
-}
-
-void lane_last_locked(struct lane *l)
-{
-  l->last = 1;
-  lane_end_if_last(l);
-}
+enum { AMID_MESSAGE = 1, AMID_RECORD = 2 }; /* lane.amid */
 
 /* ---- out ---- */
 
@@ -189,6 +126,12 @@ static void decode(struct lane *l, struct batch *b)
   }
 }
 
+/* The reader's: whoever writes sees what it found. */
+static void note_amid(struct lane *l, int message)
+{
+  l->amid = (message ? AMID_MESSAGE : 0) | (channel_amid(&l->link.channel) ? AMID_RECORD : 0);
+}
+
 static void match(struct lane *l, const struct batch *b)
 {
   struct conn *c = &l->link.conn;
@@ -201,14 +144,14 @@ static void match(struct lane *l, const struct batch *b)
   else if (b->result == DECODE_MORE)
     conn_decoded(c);
   if (b->result == DECODE_MORE)
-    l->amid = !decoder_idle(c->decoder);
+    note_amid(l, !decoder_idle(c->decoder));
   link_report_pushes(&l->link, pushes);
   if (!l->up)
     return;
   if (c->poisoned)
     lane_kill_locked(l, c->cause, c->text);
   else
-    sort_out_ended(l, 0);
+    lane_sort_out_ended(l, 0);
   lane_end_if_last(l);
 }
 
@@ -251,6 +194,7 @@ void lane_receive(struct lane *l)
     n = channel_recv(&l->link.channel, buf, sizeof buf);
     if (n <= 0) {
       lane_enter(l);
+      note_amid(l, l->amid & AMID_MESSAGE);
       break;
     }
     feed(l, buf, (size_t)n);

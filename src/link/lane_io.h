@@ -12,9 +12,13 @@ void lane_flush(struct lane *);
 void lane_receive(struct lane *);
 /* One round, without waiting, of somebody who does not wait himself. Drops the lock meanwhile. */
 void lane_turn(struct lane *, unsigned events);
-void lane_end_if_last(struct lane *);
 /* 1: nobody has read from it for a while: to be done before anything is written. */
 int lane_unseen(const struct lane *, int64_t now);
+
+/* lane_end.c */
+/* What was never sent goes back to the head of the queue, in its order, if it may wait on. */
+void lane_sort_out_ended(struct lane *, int may_wait_on);
+void lane_end_if_last(struct lane *);
 
 /* lane.c */
 void lane_dequeue(struct lane *, struct request *);

@@ -216,7 +216,7 @@ static int usable(struct link *l)
     die_lost(l, LOST_WHILE_IDLE);
     break;
   }
-  return !l->conn.poisoned && conn_idle(&l->conn);
+  return !l->conn.poisoned && conn_idle(&l->conn) && !channel_amid(&l->channel);
 }
 
 int link_stale(struct link *l, struct request *req)

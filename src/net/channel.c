@@ -86,8 +86,9 @@ ssize_t channel_send(struct channel *c, const void *bytes, size_t size)
   return transport_send(c->transport, bytes, size);
 }
 
-/* One read of the socket, unless it has ended for TLS. */
-static ssize_t recv_once(struct channel *c, void *buf, size_t size)
+/* One read of the socket, unless it has ended for TLS. *ret_again: it was the socket that had
+ * nothing, not the record that is not whole yet. */
+static ssize_t recv_once(struct channel *c, void *buf, size_t size, int *ret_again)
 {
   char raw[TLS_RAW_MAX];
   ssize_t n = NET_EOF;
@@ -95,6 +96,7 @@ static ssize_t recv_once(struct channel *c, void *buf, size_t size)
   c->full = 0;
   if (!tls_over(c->tls)) {
     n = transport_recv(c->transport, raw, sizeof raw);
+    *ret_again = n == NET_AGAIN;
     if (n == NET_AGAIN || n == NET_ERROR)
       return n;
     c->full = n == sizeof raw;
@@ -105,10 +107,11 @@ static ssize_t recv_once(struct channel *c, void *buf, size_t size)
 static ssize_t recv_sealed(struct channel *c, void *buf, size_t size)
 {
   ssize_t n;
+  int again = 0;
 
   do
-    n = recv_once(c, buf, size);
-  while (n == NET_AGAIN && c->full);
+    n = recv_once(c, buf, size, &again);
+  while (n == NET_AGAIN && !again);
   if (n > 0 && tls_over(c->tls))
     transport_hang_up(c->transport); /* who waits is told, and asks for the rest of the story */
   return n;

@@ -42,6 +42,12 @@ static inline int channel_held(const struct channel *c)
   return c->tls && tls_held(c->tls);
 }
 
+/* 1: what was received last ends in the middle of a record. The reader's. */
+static inline int channel_amid(const struct channel *c)
+{
+  return c->tls && tls_amid(c->tls);
+}
+
 /* 1: TLS, not the network, is why it failed: the peer, or what it showed, is not accepted. */
 int channel_refused(const struct channel *);
 /* What the last NET_ERROR of receiving, or of sending, was. */

@@ -28,7 +28,7 @@ struct tls {
   size_t rest_len, rest_used;
   const char *raw;
   size_t raw_len;
-  int raw_ended, refused;
+  int raw_ended, refused, amid;
   int end; /* 0, NET_EOF, NET_ERROR; what came before it was given out */
   _Atomic int held;
   size_t out_sent, out_len; /* the writer sends [sent, len); len grows under the lock */
@@ -268,6 +268,7 @@ ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t s
   }
   if (end_raw(t) != 0)
     result = no_memory(t);
+  t->amid = t->rest_used < t->rest_len || SSL_has_pending(t->ssl);
   lock_release(&t->lock);
   return got > 0 ? (ssize_t)got : result;
 }
@@ -275,6 +276,11 @@ ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t s
 int tls_refused(const struct tls *t)
 {
   return t->refused;
+}
+
+int tls_amid(const struct tls *t)
+{
+  return t->amid;
 }
 
 int tls_over(const struct tls *t)

@@ -33,6 +33,7 @@ int tls_handshake(struct tls *, const char *raw, size_t len); /* 0 = open, NET_A
 /* Decrypts all that is complete, into at least TLS_PLAIN_MAX bytes. Bytes that came before an end
  * are given first: then tls_over. */
 ssize_t tls_open(struct tls *, const char *raw, size_t len, char *buf, size_t size);
+int tls_amid(const struct tls *); /* 1: of what was opened last, a part of a record is left */
 int tls_over(const struct tls *); /* 1: the next tls_open says NET_EOF or NET_ERROR */
 
 /* ---- out: the writer's ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* sealed.c - connections through TLS: between what a server says and hears, and the bytes on the
  * wire. What the library seals is in the books from then on; what the server opens must be that. */
+#include "sim/caller.h"
 #include "sim/stream.h"
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,8 @@ static void renew(void *arg)
 
 static void may_renew(struct stream *s)
 {
+  if (world_of_seed.gentle && faults.slices)
+    return; /* half of one costs an idle lane its connection */
   if (!chance(faults.renew))
     return;
   if (chance(500))

@@ -334,8 +334,7 @@ long stream_recv(struct stream *s, void *buf, size_t size, int peek, int *err)
   }
   if (faults.on && chance(20) && !peek && s->excused < SIM_FOREVER)
     return -1;
-  if (!s->secure || s->excused < SIM_FOREVER) /* nobody can tell what half a record is */
-    n = piece(n);
+  n = piece(n);
   memcpy(buf, s->in, n);
   if (peek)
     return (long)n;
