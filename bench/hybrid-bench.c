@@ -3,7 +3,8 @@
  * long GETs of 64 bytes take. Two cases, each with its contestants in one run and in turn:
  *
  *   blocked  GETs at a steady rate, beside calls that wait in BLPOP 0 and beside none
- *   large    callers in a closed loop, beside one that reads 8 MiB values, with mux and with hybrid
+ *   large    callers in a closed loop, beside one that reads 8 MiB values, with mux, with hybrid, and
+ *            with a connection for each of them, which shows what the server alone makes them wait
  *
  * Starts no server: run it with tests/with-server. */
 #include <poolmux/poolmux.h>
@@ -17,7 +18,7 @@
 
 #include "measure.h"
 
-enum { MAX_CALLERS = 1024, MAX_ROUNDS = 1000, MAX_CONTESTANTS = 3 };
+enum { MAX_CALLERS = 1024, MAX_ROUNDS = 1000, MAX_CONTESTANTS = 4 };
 
 struct settings {
   const char *url;
@@ -54,13 +55,21 @@ static void set(pmx_options *options, const char *name, const char *value)
 
 /* ---- contestants ---- */
 
+/* A pool has one for every caller: what it measures is the server, and nobody waits for others. */
+static long most_connections(const struct settings *s, const struct contestant *c)
+{
+  if (strcmp(c->strategy, "pool") == 0)
+    return s->callers + 1;
+  return c->blocked > 4 ? c->blocked : 4;
+}
+
 static void begin(const struct settings *s, struct contestant *c)
 {
   pmx_options *options = pmx_options_new();
   char size[NUMBER_SIZE];
   pmx_reply *err;
 
-  snprintf(size, sizeof size, "%ld", c->blocked > 4 ? c->blocked : 4);
+  snprintf(size, sizeof size, "%ld", most_connections(s, c));
   set(options, "strategy", c->strategy);
   set(options, "pool.max_size", size);
   set(options, "hybrid.learn", c->learn);
@@ -230,12 +239,14 @@ static void case_blocked(const struct settings *s)
 static void case_large(const struct settings *s)
 {
   static struct contestant cs[MAX_CONTESTANTS];
-  static const char *const names[] = {"mux", "hybrid, learn=observe", "hybrid, learn=on"};
-  static const char *const learn[] = {"off", "observe", "on"};
+  static const char *const names[] = {"mux", "hybrid, learn=observe", "hybrid, learn=on",
+                                      "pool, one for each"};
+  static const char *const strategies[] = {"mux", "hybrid", "hybrid", "pool"};
+  static const char *const learn[] = {"off", "observe", "on", "off"};
 
   for (int i = 0; i < MAX_CONTESTANTS; i++)
     cs[i] = (struct contestant){
-        .name = names[i], .strategy = i ? "hybrid" : "mux", .learn = learn[i], .reads_large = 1};
+        .name = names[i], .strategy = strategies[i], .learn = learn[i], .reads_large = 1};
   printf("\n%ld callers of GET beside one that reads values of %ld bytes\n", s->callers, s->large);
   compare(s, cs, MAX_CONTESTANTS, s->callers);
 }

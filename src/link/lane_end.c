@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lane_end.c - how a lane's connection ends: at once, or when it owes nothing any more; and where its
- * requests go then. All with the lane's lock held. */
+/* lane_end.c - how a lane's connection ends: at once, or when it owes nothing any more; and where
+ * its requests go then. All with the lane's lock held. */
 #include "call/reply.h"
 #include "link/lane_io.h"
 
