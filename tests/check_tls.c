@@ -171,6 +171,28 @@ START_TEST(a_record_may_be_cut_at_every_byte)
 }
 END_TEST
 
+/* What nobody asked for, of which a part has come: nobody may write behind it. */
+START_TEST(a_part_of_a_record_is_known_to_be_one_at_every_byte)
+{
+  char raw[CHUNK], plain[64];
+  struct pair p;
+  size_t len;
+
+  start_open(&p, versions[_i]);
+  open_all(&p, raw, take_down(&p, raw, sizeof raw), plain); /* tickets */
+  ck_assert_int_eq(tls_amid(p.tls), 0);
+  say(&p, "$5\r\nWRONG\r\n", 11);
+  len = take_down(&p, raw, sizeof raw);
+  for (size_t i = 0; i + 1 < len; i++) {
+    ck_assert_int_eq(open_all(&p, raw + i, 1, plain), 0);
+    ck_assert_msg(tls_amid(p.tls), "after %zu of %zu bytes", i + 1, len);
+  }
+  ck_assert_int_eq(open_all(&p, raw + len - 1, 1, plain), 11);
+  ck_assert_int_eq(tls_amid(p.tls), 0);
+  finish(&p);
+}
+END_TEST
+
 START_TEST(bytes_may_come_one_at_a_time)
 {
   char raw[CHUNK], plain[16];
@@ -454,6 +476,7 @@ int main(void)
 
   certs_default(); /* before a test counts descriptors */
   tcase_add_loop_test(tc, a_record_may_be_cut_at_every_byte, 0, VERSIONS);
+  tcase_add_loop_test(tc, a_part_of_a_record_is_known_to_be_one_at_every_byte, 0, VERSIONS);
   tcase_add_loop_test(tc, bytes_may_come_one_at_a_time, 0, VERSIONS);
   tcase_add_loop_test(tc, nothing_complete_is_kept_back, 0, VERSIONS);
   tcase_add_test(tc, what_comes_right_behind_the_handshake_is_not_lost);

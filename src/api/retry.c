@@ -130,7 +130,7 @@ pmx_reply *retry_sum_up(const struct order *order, const struct attempts *attemp
 {
   pmx_status status = pmx_reply_status(reply);
 
-  if (status == PMX_OK)
+  if (!reply || status == PMX_OK) /* none: it is not one reply, and all is well */
     return reply;
   if (attempts->may_have_run &&
       (status == PMX_NOT_RUN || status == PMX_NOMEM || status == PMX_INVALID))

@@ -49,6 +49,7 @@ static pmx_reply *open_tls(struct runtime *rt)
 
   if (!rt->fixed.tls)
     return NULL;
+  tls_begin();
   context = tls_context_new(&rt->fixed, error, sizeof error);
   if (!context)
     return runtime_explain_tls(error);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "call/reply.h"
+#include "net/tls_context.h"
 
 enum { SHA_BYTES = 20, SHA_TEXT = 2 * SHA_BYTES, HEAD = 3 /* EVALSHA, sha, number of keys */ };
 
@@ -43,6 +44,7 @@ static int hash(const char *bytes, size_t len, char ret[SHA_TEXT + 1])
   unsigned char sum[EVP_MAX_MD_SIZE];
   unsigned size = 0;
 
+  tls_begin();
   if (!EVP_Digest(bytes, len, sum, &size, EVP_sha1(), NULL) || size != SHA_BYTES)
     return 0;
   for (size_t i = 0; i < SHA_BYTES; i++) {

@@ -43,7 +43,7 @@ struct conn {
   int64_t client_id; /* the server's number of it, as HELLO said; 0 = it did not */
   int unsolicited; /* the poison was a reply nobody had asked for */
   pmx_cause cause; /* of the poison */
-  char text[512];  /* of the poison, for people */
+  char text[896];  /* of the poison, for people */
   const struct config *config;
   struct decoder *decoder;
   struct session session;

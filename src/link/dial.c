@@ -167,7 +167,7 @@ static void try_next(struct link *l)
 static void not_secured(struct link *l)
 {
   struct dial *d = &l->dial;
-  char where[160], reason[80], buf[768];
+  char where[160], reason[80], buf[896];
   struct text text;
 
   text_init(&text, buf, sizeof buf);
@@ -178,6 +178,7 @@ static void not_secured(struct link *l)
     fail(l, PMX_CAUSE_TLS, buf);
     return;
   }
+  d->local_error = 0;
   text_init(&text, d->error, sizeof d->error);
   text_add(&text, "%s", buf);
   try_next(l);

@@ -165,13 +165,16 @@ void lane_requeue(struct lane *l, struct list *after, struct request *req)
 }
 
 /* Nobody comes to write it. Once as much waits here as the server has to do, and half of what is
- * usually under way, it gets this now, and works on it while the next ones are queued: two writes
- * keep both busy, more of them only cost. Whoever submits then takes the token for a round. */
+ * usually under way or a buffer full, it gets this now, and works on it while the next ones are
+ * queued: two writes keep both busy, more of them only cost. Whoever submits then takes the token
+ * for a round. */
 static int is_worth_writing(const struct lane *l, const struct request *req)
 {
+  unsigned half = l->usual / 2 < LANE_HALF_MAX ? l->usual / 2 : LANE_HALF_MAX;
+
   return l->queued >= LANE_EARLY && l->queued >= l->link.conn.ring.count &&
-         l->queued >= l->usual / 2 && !req->attended && !l->held && !l->writing &&
-         lane_writable(l);
+         (l->queued >= half || l->queued_bytes >= LANE_BUFFER) && !req->attended && !l->held &&
+         !l->writing && lane_writable(l);
 }
 
 /* Those who were woken together are about to submit again: whoever comes lets the others, if there

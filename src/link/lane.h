@@ -11,7 +11,7 @@
 #define PMX_LINK_LANE_H
 #include "link/link.h"
 
-enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128 };
+enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128, LANE_HALF_MAX = 256 };
 #ifndef LANE_EARLY
 #define LANE_EARLY 16 /* so many that nobody waits for are worth a write of their own */
 #endif
@@ -38,7 +38,7 @@ struct lane {
   uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
   uint8_t amid;    /* what was read last ends in the middle of a message, or of a TLS record */
   uint8_t quiet;   /* nobody has looked at it for a while: look before writing */
-  int64_t seen_at; /* when the last driver left */
+  int64_t seen_at; /* when it was read last, or its driver left */
   int64_t spin;    /* ns: how long the driver looks before it sleeps */
   uint64_t reads;  /* how often something was received, on all connections */
   /* who drives and who writes */

@@ -214,10 +214,11 @@ void lane_turn(struct lane *l, unsigned events)
   l->held = 1;
   if (events & NET_OUT)
     l->stuck = 0;
-  if ((events & NET_IN) || lane_unseen(l, clock_ns()))
+  if ((events & NET_IN) || lane_unseen(l, clock_ns())) {
     lane_receive(l);
+    l->seen_at = clock_ns();
+  }
   lane_flush(l);
-  l->seen_at = clock_ns();
   l->held = 0;
 }
 
@@ -252,6 +253,7 @@ static void bury(struct lane *l)
     return;
   }
   l->dying = l->stuck = l->quiet = l->last = l->amid = l->renewed = 0;
+  l->usual = 0;
   l->out_len = l->out_sent = 0;
   watch(l, 0);
   channel_close(&l->link.channel);
@@ -265,8 +267,10 @@ static void drive_once(struct lane *l, unsigned events)
     lane_leave(l);
   else if (!list_empty(&l->parked) && lane_busy(l))
     watch(l, 0); /* they drive */
-  else
+  else {
+    l->quiet = !lane_busy(l);
     watch(l, wanted(l));
+  }
 }
 
 static void look(struct lane *l, unsigned events)

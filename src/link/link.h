@@ -51,7 +51,7 @@ struct dial {
   int resolving; /* the lookup runs: its fields are the resolver's */
   size_t next;   /* address to try */
   int64_t deadline;
-  char error[768]; /* of the last address */
+  char error[896]; /* of the last address */
   int local_error; /* our own fault (descriptors, memory): says nothing about the server */
 };
 
@@ -72,7 +72,7 @@ struct link {
   unsigned want;       /* events the next wait is for */
   uint64_t id;         /* of the connection */
   int refused;         /* TLS was why it was lost: the peer does not accept us, or we it */
-  char lost[512];      /* why it was lost: link_explain_lost */
+  char lost[896];      /* why it was lost: link_explain_lost */
 };
 
 /* places: how many requests may be in flight. 0 or errno. */

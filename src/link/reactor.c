@@ -30,7 +30,6 @@ int reactor_posted(struct reactor *r, const struct job *job)
   return posted;
 }
 
-/* Whoever finds none tells; those who come behind, before they are taken, need not. */
 /* Of a counter that one thread at a time writes: an ordinary addition, which others may read. */
 static void count_one(_Atomic unsigned *counter)
 {
@@ -40,11 +39,13 @@ static void count_one(_Atomic unsigned *counter)
 
 unsigned reactor_backlog(const struct reactor *r)
 {
-  unsigned ran = atomic_load_explicit(&r->ran, memory_order_acquire);
+  unsigned called = atomic_load_explicit(&r->called, memory_order_acquire);
+  unsigned ran = atomic_load_explicit(&r->ran, memory_order_relaxed);
 
-  return atomic_load_explicit(&r->called, memory_order_relaxed) - ran;
+  return (int)(called - ran) > 0 ? called - ran : 0; /* more may have run since */
 }
 
+/* Whoever finds none tells; those who come behind, before they are taken, need not. */
 void reactor_call(struct reactor *r, struct job *job, struct timer *clear)
 {
   int first;

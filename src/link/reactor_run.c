@@ -58,7 +58,7 @@ static int run_callbacks(struct reactor *r)
 
     list_remove(node);
     atomic_store_explicit(&r->ran, atomic_load_explicit(&r->ran, memory_order_relaxed) + 1,
-                          memory_order_release);
+                          memory_order_relaxed);
     job->run(job);
     n++;
   }
@@ -292,6 +292,8 @@ int reactor_open(struct reactor *r, struct notices *notices, int loop)
   lock_init(&r->lock);
   list_init(&r->jobs);
   list_init(&r->callbacks);
+  atomic_init(&r->called, 0);
+  atomic_init(&r->ran, 0);
   list_init(&r->sources);
   list_init(&r->tickers);
   list_init(&r->helpers);

@@ -3,6 +3,11 @@
  * no TLS. Nothing here waits. */
 #include "net/channel.h"
 
+enum {
+  SEND_MAX = 256 * 1024,
+  RECORDS_AT_ONCE = 64 /* reads that may bring no plaintext: tickets, key updates, pieces */
+};
+
 void channel_init(struct channel *c, struct transport *transport)
 {
   c->transport = transport;
@@ -51,12 +56,16 @@ int channel_handshake(struct channel *c, unsigned *ret_want)
       *ret_want = NET_IN | (tls_held(c->tls) ? (unsigned)NET_OUT : 0);
       return NET_AGAIN;
     }
+    if (n == NET_AGAIN) /* no alert says why it could not be sent */
+      c->transport->err = c->transport->send_err;
     if (n == NET_AGAIN || n == NET_ERROR)
       return NET_ERROR;
     done = tls_handshake(c->tls, n == NET_EOF ? NULL : raw, n == NET_EOF ? 0 : (size_t)n);
     sent = push(c); /* also the alert that says why not */
   }
   *ret_want = NET_OUT;
+  if (sent == NET_ERROR)
+    c->transport->err = c->transport->send_err;
   return done == 0 ? sent : NET_ERROR;
 }
 
@@ -69,7 +78,7 @@ static ssize_t send_sealed(struct channel *c, const char *bytes, size_t size)
   for (;;) {
     ssize_t n = push(c);
 
-    if (n == 0 && taken == size)
+    if (n == 0 && (taken == size || taken >= SEND_MAX)) /* as much as a socket may take at once */
       return (ssize_t)taken;
     if (n == 0)
       n = tls_seal(c->tls, bytes + taken, size - taken);
@@ -106,12 +115,11 @@ static ssize_t recv_once(struct channel *c, void *buf, size_t size, int *ret_aga
 
 static ssize_t recv_sealed(struct channel *c, void *buf, size_t size)
 {
-  ssize_t n;
+  ssize_t n = NET_AGAIN;
   int again = 0;
 
-  do
+  for (int i = 0; i < RECORDS_AT_ONCE && n == NET_AGAIN && !again; i++)
     n = recv_once(c, buf, size, &again);
-  while (n == NET_AGAIN && !again);
   if (n > 0 && tls_over(c->tls))
     transport_hang_up(c->transport); /* who waits is told, and asks for the rest of the story */
   return n;

@@ -13,8 +13,8 @@
 
 enum {
   SEAL_MAX = 2 * SSL3_RT_MAX_PLAIN_LENGTH, /* two records */
-  SPARE = 8 * 1024,                        /* a client's handshake, with its certificates: 8 KiB */
-  OUT_MAX = SEAL_MAX + 2 * 256 + SPARE,
+  SPARE = 8 * 1024,                        /* for what OpenSSL says by itself */
+  OUT_MAX = SEAL_MAX + 2 * 256 + SPARE, /* also of our certificates in a handshake */
   WHY_SIZE = 640
 };
 
@@ -28,8 +28,10 @@ struct tls {
   size_t rest_len, rest_used;
   const char *raw;
   size_t raw_len;
-  int raw_ended, refused, amid;
-  int end; /* 0, NET_EOF, NET_ERROR; what came before it was given out */
+  int raw_ended, amid;
+  int no_room;        /* OpenSSL had more to say than there is room for */
+  _Atomic int end;     /* 0, NET_EOF, NET_ERROR; what came before it was given out */
+  _Atomic int refused; /* one side did not accept the other */
   _Atomic int held;
   size_t out_sent, out_len; /* the writer sends [sent, len); len grows under the lock */
   char why_open[WHY_SIZE], why_seal[WHY_SIZE];
@@ -68,8 +70,10 @@ static int wire_write(BIO *bio, const char *bytes, size_t len, size_t *ret_writt
 
   BIO_clear_retry_flags(bio);
   *ret_written = 0;
-  if (len > OUT_MAX - t->out_len)
+  if (len > OUT_MAX - t->out_len) {
+    t->no_room = 1;
     return 0;
+  }
   memcpy(t->out + t->out_len, bytes, len);
   t->out_len += len;
   atomic_store(&t->held, 1);
@@ -204,6 +208,21 @@ static void forget_errors(void)
     ERR_clear_error();
 }
 
+/* The stream is over. What the writer finds out the reader tells as well. */
+static int fail(struct tls *t, char *why)
+{
+  int no_memory = ERR_GET_REASON(ERR_peek_last_error()) == ERR_R_MALLOC_FAILURE;
+
+  tls_context_explain(t->context, t->ssl, why, WHY_SIZE);
+  if (t->no_room)
+    snprintf(why, WHY_SIZE,
+             "there is no room for what is to be said: is the chain in tls.cert_file that long?");
+  if (why != t->why_open && !*t->why_open)
+    snprintf(t->why_open, WHY_SIZE, "%s", why);
+  t->refused = !t->raw_ended && !no_memory && !t->no_room;
+  return t->end = NET_ERROR;
+}
+
 /* What SSL_* on it returned, when that was not success. */
 static int failed(struct tls *t, char *why)
 {
@@ -213,9 +232,7 @@ static int failed(struct tls *t, char *why)
   case SSL_ERROR_ZERO_RETURN:
     return t->end = NET_EOF;
   default:
-    tls_context_explain(t->context, t->ssl, why, WHY_SIZE);
-    t->refused = !t->raw_ended;
-    return t->end = NET_ERROR;
+    return fail(t, why);
   }
 }
 
@@ -227,6 +244,10 @@ int tls_handshake(struct tls *t, const char *raw, size_t len)
   begin_raw(t, raw, len);
   forget_errors();
   result = SSL_do_handshake(t->ssl) == 1 ? 0 : failed(t, t->why_open);
+  if (result == NET_EOF) {
+    snprintf(t->why_open, WHY_SIZE, "the server ended it in the middle of the handshake");
+    result = t->end = NET_ERROR;
+  }
   if (end_raw(t) != 0)
     result = no_memory(t);
   lock_release(&t->lock);
@@ -252,6 +273,14 @@ static int used_up(const struct tls *t)
          SSL_pending(t->ssl) == 0 && !SSL_has_pending(t->ssl);
 }
 
+/* Of a record whose head alone has come OpenSSL says that nothing is pending, and that it reads the
+ * body ("RB") of one. */
+static int is_amid(const struct tls *t)
+{
+  return t->rest_used < t->rest_len || SSL_has_pending(t->ssl) ||
+         SSL_rstate_string(t->ssl)[1] == 'B';
+}
+
 ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t size)
 {
   size_t got = 0, n = 0;
@@ -268,7 +297,7 @@ ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t s
   }
   if (end_raw(t) != 0)
     result = no_memory(t);
-  t->amid = t->rest_used < t->rest_len || SSL_has_pending(t->ssl);
+  t->amid = is_amid(t);
   lock_release(&t->lock);
   return got > 0 ? (ssize_t)got : result;
 }

@@ -2,6 +2,14 @@
 /* tls_source.c - the TLS settings of now. Whoever dials takes a reference, so that a reload may
  * replace them at any time. */
 #include "net/tls_context.h"
+#include <openssl/crypto.h>
+
+/* Else OpenSSL takes itself apart in exit(), while threads that nobody has joined still use it. It
+ * asks whoever initialises it first; if that was the program, its answer stands. */
+void tls_begin(void)
+{
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
 
 void tls_source_init(struct tls_source *s, struct tls_context *first)
 {

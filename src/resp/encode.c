@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* encode.c - owns the vector of arguments and the RESP form of a command: an array of bulk strings.
- * The exact size is known before a byte is written. Knows nothing of what a command means. */
+ * Nothing is written beyond the limit, nor where it does not fit. Knows nothing of what a command means. */
 #include "resp/args.h"
 #include "base/mem.h"
 #include "call/reply.h"

@@ -235,7 +235,7 @@ void mux_drop_ping(struct mux_lane *ml)
 static void renew(struct mux_lane *ml)
 {
   ml->renew_at = TIME_FOREVER;
-  ml->renewing = ml->lane.up;
+  ml->renewing |= ml->lane.up;
   lane_renew_locked(&ml->lane);
 }
 

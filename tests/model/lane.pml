@@ -814,6 +814,7 @@ inline end_drive_once()
     armed = false;
 #endif
     armed_out = armed && stuck;
+    quiet = quiet || (armed && !busy);
     at = IDLE
   fi
 }

@@ -318,6 +318,7 @@ static void has_read(struct stream *s, size_t n)
 static void stream_is_looked_at(struct stream *s)
 {
   s->looked_at = sim_now();
+  s->looked_by_library = task_name() && strcmp(task_name(), "poolmux") == 0;
   s->looked = rest_number;
   s->looked_by = task_self();
 }

@@ -51,6 +51,7 @@ struct stream {
   int64_t looked_at; /* when it last wanted to receive, at which rest_number, and who did */
   uint64_t looked;
   const struct task *looked_by;
+  int looked_by_library; /* by the client's own thread */
   int64_t excused;       /* until then nobody can watch it; SIM_FOREVER: its books are wrong */
   int lane;              /* which threads' calls it carries, or LANE_*; see oracle.c */
   int carried;           /* it is logged in */
