@@ -236,6 +236,22 @@ static int failed(struct tls *t, char *why)
   }
 }
 
+/* Whatever was agreed upon: where certificates are verified there has to be one. A session that is
+ * resumed has that of its first handshake. */
+static int prove(struct tls *t)
+{
+  X509 *peer = SSL_get_peer_certificate(t->ssl);
+  int proven = peer || !(SSL_get_verify_mode(t->ssl) & SSL_VERIFY_PEER);
+
+  X509_free(peer);
+  if (proven)
+    return 0;
+  snprintf(t->why_open, WHY_SIZE, "%s",
+           "the server showed no certificate: is a cipher without allowed in openssl.cnf?");
+  t->refused = 1;
+  return t->end = NET_ERROR;
+}
+
 int tls_handshake(struct tls *t, const char *raw, size_t len)
 {
   int result;
@@ -243,7 +259,7 @@ int tls_handshake(struct tls *t, const char *raw, size_t len)
   lock_acquire(&t->lock);
   begin_raw(t, raw, len);
   forget_errors();
-  result = SSL_do_handshake(t->ssl) == 1 ? 0 : failed(t, t->why_open);
+  result = SSL_do_handshake(t->ssl) == 1 ? prove(t) : failed(t, t->why_open);
   if (result == NET_EOF) {
     snprintf(t->why_open, WHY_SIZE, "the server ended it in the middle of the handshake");
     result = t->end = NET_ERROR;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tls_ciphers.c - tls.ciphers, tls.ciphersuites and tls.groups. OpenSSL leaves out names that it
  * does not know and takes the rest of a list; here a word that means nothing is an error, for it
- * may have been the one that mattered. */
+ * may have been the one that mattered. What stands behind "!", "-", "+" or "@" is not looked at: a
+ * word that takes nothing away is not an error for OpenSSL, and cannot be told from one that does. */
 #include <string.h>
 #include <openssl/err.h>
 #include "base/mem.h"
@@ -113,6 +114,61 @@ static int set_ciphers(struct tls_load *load, const struct list *list)
   return done ? 0 : bad_list(load, list, "leaves no cipher");
 }
 
+static int is_safe(const SSL_CIPHER *cipher)
+{
+  return SSL_CIPHER_get_auth_nid(cipher) != NID_auth_null &&
+         SSL_CIPHER_get_cipher_nid(cipher) != NID_undef && SSL_CIPHER_get_bits(cipher, NULL) > 0;
+}
+
+static int are_safe(const STACK_OF(SSL_CIPHER) * all)
+{
+  int safe = 1;
+
+  for (int i = 0; i < sk_SSL_CIPHER_num(all) && safe; i++)
+    safe = is_safe(sk_SSL_CIPHER_value(all, i));
+  return safe;
+}
+
+/* The names of what is safe in `all`; those of TLS 1.3 are not in this list. NULL: no memory. */
+static char *safe_names(const STACK_OF(SSL_CIPHER) * all)
+{
+  enum { NAME_MAX_BYTES = 80 };
+  size_t size = (size_t)sk_SSL_CIPHER_num(all) * NAME_MAX_BYTES + 1;
+  char *names = mem_alloc(size);
+  struct text text;
+
+  if (!names)
+    return NULL;
+  text_init(&text, names, size);
+  for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+    const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
+
+    if (is_safe(cipher) && strcmp(SSL_CIPHER_get_version(cipher), "TLSv1.3") != 0)
+      text_add(&text, "%s%s", *names ? ":" : "", SSL_CIPHER_get_name(cipher));
+  }
+  return names;
+}
+
+/* The list is OpenSSL's own, or what openssl.cnf makes of it. That may be "ALL". */
+static int keep_safe(struct tls_load *load, const struct list *list)
+{
+  const STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(load->ssl_ctx);
+  char *names;
+  int done;
+
+  if (are_safe(all))
+    return 0;
+  names = safe_names(all);
+  if (!names)
+    return tls_load_no_memory(load);
+  done = SSL_CTX_set_cipher_list(load->ssl_ctx, names);
+  mem_free(names);
+  return done ? 0
+              : bad_list(load, list,
+                         "leaves what openssl.cnf says, and that allows only ciphers without a "
+                         "certificate or without encryption");
+}
+
 static int load_ciphers(struct tls_load *load)
 {
   const struct list list = {
@@ -120,7 +176,7 @@ static int load_ciphers(struct tls_load *load)
       "OpenSSL's names with \":\" between, such as ECDHE-RSA-AES128-GCM-SHA256:HIGH:!kRSA"};
 
   if (!*list.value)
-    return 0;
+    return keep_safe(load, &list);
   return check(load, &list) ? -1 : set_ciphers(load, &list);
 }
 

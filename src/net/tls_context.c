@@ -84,11 +84,14 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
 
 /* ---- making ---- */
 
+/* What openssl.cnf asks for is raised, never lowered. */
 static int set_version(struct tls_load *load)
 {
   int is_1_3 = load->config->tls_min_version == TLS_1_3;
+  int wanted = is_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
 
-  if (SSL_CTX_set_min_proto_version(load->ssl_ctx, is_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION))
+  if (SSL_CTX_get_min_proto_version(load->ssl_ctx) >= wanted ||
+      SSL_CTX_set_min_proto_version(load->ssl_ctx, wanted))
     return 0;
   return tls_load_failed(load, "tls.min_version", is_1_3 ? "1.3" : "1.2",
                          "is not possible with this OpenSSL");
