@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tls.c - connects through TLS: trusts one CA, shows a certificate of its own if it has one, and
- * reads these files again on SIGHUP, without losing a call.
+/* tls.c - connects through TLS: trusts one CA, may show a certificate, reads both again on SIGHUP.
  * usage: tls rediss://HOST:PORT CA_FILE [CERT_FILE KEY_FILE] */
 #include <poolmux/poolmux.h>
 #include <signal.h>
@@ -8,7 +7,6 @@
 #include <time.h>
 
 enum { PINGS = 10 };
-
 static volatile sig_atomic_t renewed;
 
 static void on_hangup(int signal_number)
@@ -29,6 +27,8 @@ static pmx_client *open_client(int argc, char **argv)
   pmx_client *client;
   pmx_reply *err;
 
+  if (!options)
+    return NULL; /* pmx_open takes NULL for "as the URL says": that may be without */
   pmx_options_set(options, "tls", "yes"); /* whatever the URL says: never without */
   pmx_options_set(options, "tls.ca_file", argv[2]);
   if (argc == 5) {
