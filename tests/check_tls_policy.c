@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_tls_policy.c - what a machine's openssl.cnf may change and what not: it can forbid more than
- * the library does, and cannot let in a server that shows no certificate, or plain text. Each test
- * has a process of its own, with a configuration of its own. */
+/* check_tls_policy.c - what a machine's openssl.cnf may change and what not: it can forbid more
+ * than the library does, and cannot let in a server that shows no certificate, or plain text. Each
+ * test has a process of its own, with a configuration of its own. */
 #include <openssl/conf.h>
 #include <stdio.h>
 #include "harness/checks.h"

@@ -2,7 +2,8 @@
 /* tls_ciphers.c - tls.ciphers, tls.ciphersuites and tls.groups. OpenSSL leaves out names that it
  * does not know and takes the rest of a list; here a word that means nothing is an error, for it
  * may have been the one that mattered. What stands behind "!", "-", "+" or "@" is not looked at: a
- * word that takes nothing away is not an error for OpenSSL, and cannot be told from one that does. */
+ * word that takes nothing away is not an error for OpenSSL, and cannot be told from one that does.
+ */
 #include <string.h>
 #include <openssl/err.h>
 #include "base/mem.h"

@@ -9,6 +9,7 @@
  * to its SSL. Locks: only the sessions', a leaf; OpenSSL's own are inside OpenSSL. */
 #include "net/tls_context.h"
 #include <string.h>
+#include <time.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include "base/mem.h"
@@ -71,14 +72,43 @@ static int on_verify(int good, X509_STORE_CTX *store)
 
 /* ---- sessions ---- */
 
-/* Runs inside of an SSL_* call of the connection. Takes no reference to `session`. */
+/* When the first of these ends; long ago, if that cannot be told. */
+static int64_t chain_end(const STACK_OF(X509) * chain)
+{
+  int64_t now = time(NULL), end = chain ? TLS_SESSIONS_EVER : 1;
+
+  for (int i = 0; i < sk_X509_num(chain); i++) {
+    int days, seconds;
+
+    if (!ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(sk_X509_value(chain, i))))
+      return 1;
+    if (now + (int64_t)days * 86400 + seconds < end)
+      end = now + (int64_t)days * 86400 + seconds;
+  }
+  return end;
+}
+
+/* What was verified for a new session, and is not looked at when it is resumed, is good until then.
+ */
+static int64_t verified_until(const SSL *ssl)
+{
+  if (SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+    return TLS_SESSIONS_EVER;
+  return SSL_session_reused(ssl) ? TLS_SESSIONS_SAME : chain_end(SSL_get0_verified_chain(ssl));
+}
+
+/* Runs inside of an SSL_* call of the connection, which goes well even if nothing can be kept for
+ * want of memory. Takes no reference to `session`. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
   struct tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-  SSL_SESSION *copy = SSL_SESSION_is_resumable(session) ? SSL_SESSION_dup(session) : NULL;
+  SSL_SESSION *copy;
 
+  ERR_set_mark();
+  copy = SSL_SESSION_is_resumable(session) ? SSL_SESSION_dup(session) : NULL;
   if (copy)
-    tls_sessions_put(&context->sessions, copy);
+    tls_sessions_put(&context->sessions, copy, verified_until(ssl));
+  ERR_pop_to_mark();
   return 0;
 }
 
@@ -97,6 +127,17 @@ static int set_version(struct tls_load *load)
                          "is not possible with this OpenSSL");
 }
 
+/* Who resumes looks at no list: with one, each handshake is a full one. */
+static void set_sessions(struct tls_load *load)
+{
+  if (*load->config->tls_crl_file) {
+    SSL_CTX_set_session_cache_mode(load->ssl_ctx, SSL_SESS_CACHE_OFF);
+    return;
+  }
+  SSL_CTX_set_session_cache_mode(load->ssl_ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+  SSL_CTX_sess_set_new_cb(load->ssl_ctx, on_session);
+}
+
 /* OpenSSL's own configuration file may have set some of these the other way. */
 static void set_modes(SSL_CTX *ctx)
 {
@@ -108,8 +149,6 @@ static void set_modes(SSL_CTX *ctx)
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                             SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
-  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-  SSL_CTX_sess_set_new_cb(ctx, on_session);
 }
 
 static int set_name(struct tls_load *load, const struct tls_name *name)
@@ -159,6 +198,7 @@ static int load_all(struct tls_context *context, struct tls_load *load)
   if (set_version(load))
     return -1;
   set_modes(load->ssl_ctx);
+  set_sessions(load);
   return tls_name_read(load, &context->name) || set_verification(load, &context->name) ||
                  tls_load_identity(load) || tls_load_ciphers(load)
              ? -1
@@ -216,6 +256,11 @@ void tls_context_unref(struct tls_context *context)
   tls_sessions_destroy(&context->sessions);
   SSL_CTX_free(context->ssl_ctx);
   mem_free(context);
+}
+
+void tls_context_forget(struct tls_context *context)
+{
+  tls_sessions_clear(&context->sessions);
 }
 
 /* ---- connecting ---- */

@@ -31,6 +31,9 @@ struct ssl_st *tls_context_connect(struct tls_context *);
  * After a failed handshake no old session is offered any more. */
 void tls_context_explain(struct tls_context *, struct ssl_st *, char *buf, size_t size);
 
+/* No old session is offered any more: for a handshake that ended in another way. Thread: any */
+void tls_context_forget(struct tls_context *);
+
 /* Which generation new connections are made with. Thread of both: any. */
 struct tls_source {
   struct lock lock; /* a leaf */

@@ -127,8 +127,9 @@ static void explain_version(const struct tls_context *context, struct text *t)
 {
   if (context->min_version == TLS_MIN_1_2 &&
       SSL_CTX_get_min_proto_version(context->ssl_ctx) > TLS1_2_VERSION) {
-    text_add(t, "the server speaks no version of TLS that MinProtocol in this machine's openssl.cnf "
-                "allows; update it");
+    text_add(t,
+             "the server speaks no version of TLS that MinProtocol in this machine's openssl.cnf "
+             "allows; update it");
     return;
   }
   text_add(t, "the server speaks no version of TLS that tls.min_version=%s allows; update it",

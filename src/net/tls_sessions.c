@@ -22,18 +22,27 @@ void tls_sessions_destroy(struct tls_sessions *s)
   lock_destroy(&s->lock);
 }
 
-void tls_sessions_clear(struct tls_sessions *s)
+/* What ends at `now` or before. */
+static void clear_ended(struct tls_sessions *s, int64_t now)
 {
   SSL_SESSION *old[TLS_SESSIONS_MAX];
-  size_t n;
+  size_t n = 0;
 
   lock_acquire(&s->lock);
-  n = s->count;
-  memcpy(old, s->kept, n * sizeof *old);
-  s->count = 0;
+  if (s->until <= now) {
+    n = s->count;
+    memcpy(old, s->kept, n * sizeof *old);
+    s->count = 0;
+    s->until = 0;
+  }
   lock_release(&s->lock);
   while (n > 0)
     SSL_SESSION_free(old[--n]);
+}
+
+void tls_sessions_clear(struct tls_sessions *s)
+{
+  clear_ended(s, TLS_SESSIONS_EVER);
 }
 
 static void remove_at(struct tls_sessions *s, size_t i)
@@ -42,16 +51,22 @@ static void remove_at(struct tls_sessions *s, size_t i)
   s->count--;
 }
 
-void tls_sessions_put(struct tls_sessions *s, SSL_SESSION *session)
+void tls_sessions_put(struct tls_sessions *s, SSL_SESSION *session, int64_t until)
 {
   SSL_SESSION *oldest = NULL;
 
   lock_acquire(&s->lock);
-  if (s->count == TLS_SESSIONS_MAX) {
-    oldest = s->kept[0];
-    remove_at(s, 0);
+  if (until != TLS_SESSIONS_SAME && (s->until == 0 || until < s->until))
+    s->until = until;
+  if (s->until == 0) { /* that which it resumed was over meanwhile */
+    oldest = session;
+  } else {
+    if (s->count == TLS_SESSIONS_MAX) {
+      oldest = s->kept[0];
+      remove_at(s, 0);
+    }
+    s->kept[s->count++] = session;
   }
-  s->kept[s->count++] = session;
   lock_release(&s->lock);
   SSL_SESSION_free(oldest);
 }
@@ -110,6 +125,7 @@ SSL_SESSION *tls_sessions_take(struct tls_sessions *s)
 {
   SSL_SESSION *session, *copy;
 
+  clear_ended(s, time(NULL));
   while ((session = newest(s)) && !is_good(session)) {
     forget(s, session);
     SSL_SESSION_free(session);
