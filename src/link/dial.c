@@ -106,6 +106,15 @@ static void login(struct link *l, int reset)
   reactor_watch(l->env->reactor, &l->source, NET_IN | NET_OUT, l->dial.deadline);
 }
 
+/* It may have been the session that was offered: the next handshake is a full one. */
+static void forget_sessions(struct link *l)
+{
+  struct tls_context *context = tls_source_get(l->env->tls);
+
+  tls_context_forget(context);
+  tls_context_unref(context);
+}
+
 static int is_local(int err)
 {
   return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS || err == EADDRNOTAVAIL;
@@ -179,6 +188,7 @@ static void not_secured(struct link *l)
     return;
   }
   d->local_error = 0;
+  forget_sessions(l);
   text_init(&text, d->error, sizeof d->error);
   text_add(&text, "%s", buf);
   try_next(l);
@@ -246,6 +256,8 @@ void dial_io(struct source *source, unsigned events)
     return;
   }
   note_address_error(l, &d->lookup.addresses[d->next - 1], err);
+  if (d->securing)
+    forget_sessions(l);
   try_next(l);
 }
 
