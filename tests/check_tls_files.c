@@ -185,6 +185,10 @@ START_TEST(directories_are_read_whatever_is_in_them)
   snprintf(sub, sizeof sub, "%s/more", dir);
   ck_assert_int_eq(mkdir(dir, 0700) | mkdir(sub, 0700), 0);
   file_with("cas/README", "Hello\n");
+  snprintf(path, sizeof path, "%s/link", dir);
+  ck_assert_int_eq(symlink("more", path), 0);
+  snprintf(path, sizeof path, "%s/dangling", dir);
+  ck_assert_int_eq(symlink("/nonexistent/x.pem", path), 0);
   file_with("cas/.hidden", CERT_BEGIN "AAAA\n" CERT_END);
   check_one("tls.ca_dir", dir, "tls.ca_dir: \"%s\" holds no file with a certificate in PEM; ");
   file_with("cas/one.crt", cert_pem(certs_ca(s, "one")));

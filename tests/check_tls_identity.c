@@ -1,11 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check_tls_identity.c - keys that cannot be opened or do not belong to their certificate, who is
  * asked for a passphrase, and lists of ciphers and groups with words that mean nothing. */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include "harness/checks.h"
 #include "tls_refusals.h"
 
 static struct certs *s;
 static const struct cert *ca, *client;
+
+/* Of this file; instead of the C library's. */
+static const char *opened_path;
+static int times_opened;
+
+int open(const char *path, int flags, ...)
+{
+  mode_t mode = 0;
+  va_list args;
+
+  va_start(args, flags);
+  if (flags & O_CREAT)
+    mode = va_arg(args, mode_t);
+  va_end(args);
+  times_opened += opened_path && strcmp(path, opened_path) == 0;
+  return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
 
 static void setup(void)
 {
@@ -131,6 +152,20 @@ START_TEST(a_key_must_belong_to_its_certificate)
 }
 END_TEST
 
+/* Between two looks at one name somebody may put another file there. */
+START_TEST(a_file_that_has_both_is_read_once)
+{
+  const char *both = certs_join(s, cert_file(client), cert_key_file(client), NULL);
+
+  opened_path = both;
+  check(SETTINGS("tls.cert_file", both, "tls.key_file", both), "", "");
+  ck_assert_int_eq(times_opened, 1);
+  opened_path = cert_key_file(client);
+  check(SETTINGS("tls.cert_file", both, "tls.key_file", cert_key_file(client)), "", "");
+  ck_assert_int_eq(times_opened, 2);
+}
+END_TEST
+
 /* ---- lists ---- */
 
 #define CIPHERS_VALID                                                                              \
@@ -173,6 +208,7 @@ int main(void)
   tcase_add_test(tc, an_encrypted_key_is_opened_with_its_passphrase);
   tcase_add_test(tc, an_encrypted_key_stays_closed_without_it);
   tcase_add_test(tc, nobody_is_asked_for_a_key_that_is_open);
+  tcase_add_test(tc, a_file_that_has_both_is_read_once);
   tcase_add_test(tc, a_key_must_belong_to_its_certificate);
   tcase_add_test(tc, words_that_mean_nothing_are_named);
   return checks_run("tls_identity", tc);

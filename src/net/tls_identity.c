@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tls_identity.c - who we are: the client's certificate with its intermediate ones, its key, and
- * the passphrase of that. Never asks on the terminal. Keys and passphrases are wiped. */
+ * the passphrase of that. Never asks on the terminal. What was read of the files, and the
+ * passphrase, are wiped here; the key itself is OpenSSL's, which wipes it when the last connection
+ * with it ends. A file that both options name is read once: one that is put in its place meanwhile
+ * does not mix with it. */
 #include <string.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -99,19 +102,6 @@ static EVP_PKEY *parse_key(struct tls_load *load, const struct tls_file *file, c
   return key;
 }
 
-static EVP_PKEY *read_key(struct tls_load *load)
-{
-  const char *path = load->config->tls_key_file;
-  struct tls_file file;
-  EVP_PKEY *key;
-
-  if (tls_file_read(load, key_option, path, &file))
-    return NULL;
-  key = parse_key(load, &file, path);
-  tls_file_drop(&file);
-  return key;
-}
-
 /* ---- the certificate ---- */
 
 static int at_end(void)
@@ -151,19 +141,12 @@ static int use_certs(struct tls_load *load, BIO *bio, const char *path)
       "holds no certificate in PEM; valid: text with -----BEGIN CERTIFICATE-----");
 }
 
-static int load_certs(struct tls_load *load)
+static int load_certs(struct tls_load *load, const struct tls_file *file)
 {
-  const char *path = load->config->tls_cert_file;
-  struct tls_file file;
-  int result;
-  BIO *bio;
+  BIO *bio = BIO_new_mem_buf(file->bytes, (int)file->size);
+  int result = bio ? use_certs(load, bio, load->config->tls_cert_file) : tls_load_no_memory(load);
 
-  if (tls_file_read(load, cert_option, path, &file))
-    return -1;
-  bio = BIO_new_mem_buf(file.bytes, (int)file.size);
-  result = bio ? use_certs(load, bio, path) : tls_load_no_memory(load);
   BIO_free(bio);
-  tls_file_drop(&file);
   return result;
 }
 
@@ -185,19 +168,40 @@ static int use_key(struct tls_load *load, EVP_PKEY *key)
   return 0;
 }
 
-int tls_load_identity(struct tls_load *load)
+static int load_key(struct tls_load *load, const struct tls_file *file)
 {
-  EVP_PKEY *key;
+  EVP_PKEY *key = parse_key(load, file, load->config->tls_key_file);
+  int result = key ? use_key(load, key) : -1;
+
+  EVP_PKEY_free(key);
+  return result;
+}
+
+static int load_other_key(struct tls_load *load)
+{
+  struct tls_file file;
   int result;
 
-  if (!*load->config->tls_cert_file || !*load->config->tls_key_file)
+  if (tls_file_read(load, key_option, load->config->tls_key_file, &file))
+    return -1;
+  result = load_key(load, &file);
+  tls_file_drop(&file);
+  return result;
+}
+
+int tls_load_identity(struct tls_load *load)
+{
+  const char *cert_path = load->config->tls_cert_file, *key_path = load->config->tls_key_file;
+  struct tls_file file;
+  int result;
+
+  if (!*cert_path || !*key_path)
     return 0; /* one without the other: api/tls_options.c */
-  if (load_certs(load))
+  if (tls_file_read(load, cert_option, cert_path, &file))
     return -1;
-  key = read_key(load);
-  if (!key)
-    return -1;
-  result = use_key(load, key);
-  EVP_PKEY_free(key);
+  result = load_certs(load, &file);
+  if (result == 0)
+    result = strcmp(cert_path, key_path) == 0 ? load_key(load, &file) : load_other_key(load);
+  tls_file_drop(&file);
   return result;
 }

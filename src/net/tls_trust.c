@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include "base/mem.h"
@@ -123,6 +124,16 @@ static int load_text(struct tls_load *load, const char *option, const char *pem)
 
 /* ---- directories ---- */
 
+/* Not so: a directory, also behind a link; what vanished meanwhile, and a link to nothing. */
+static int is_file(const char *path)
+{
+  struct stat st;
+
+  if (stat(path, &st) != 0)
+    return errno != ENOENT;
+  return !S_ISDIR(st.st_mode);
+}
+
 /* Files that hold something else are none of our business; sub-directories are not entered. */
 static int add_entry(struct source *from, const char *name)
 {
@@ -136,15 +147,20 @@ static int add_entry(struct source *from, const char *name)
   memcpy(path, dir, dir_len);
   path[dir_len] = '/';
   memcpy(path + dir_len + 1, name, name_len + 1);
-  result = add_file(from, path, add_cert);
+  result = is_file(path) ? add_file(from, path, add_cert) : 0;
   from->value = dir;
   mem_free(path);
   return result;
 }
 
-static int is_entry(const struct dirent *entry)
+static int cannot_read_dir(struct tls_load *load, const char *option, const char *path, int err)
 {
-  return entry->d_name[0] != '.' && entry->d_type != DT_DIR;
+  char reason[80];
+
+  tls_load_blame(load, option, path);
+  text_add(&load->error, "cannot be read: %s; valid: a directory with files in PEM",
+           transport_error_text(err, reason, sizeof reason));
+  return -1;
 }
 
 static int add_entries(struct source *from, DIR *dir)
@@ -152,28 +168,28 @@ static int add_entries(struct source *from, DIR *dir)
   const struct dirent *entry;
   int result = 0;
 
-  while (result == 0 && (entry = readdir(dir)))
-    if (is_entry(entry))
+  while (result == 0) {
+    errno = 0; /* the end is told from an error by it */
+    entry = readdir(dir);
+    if (!entry)
+      return errno ? cannot_read_dir(from->load, from->option, from->value, errno) : 0;
+    if (entry->d_name[0] != '.')
       result = add_entry(from, entry->d_name);
+  }
   return result;
 }
 
 static int load_dir(struct tls_load *load, const char *option, const char *path)
 {
   struct source from = {load, option, path, 0};
-  char reason[80];
   DIR *dir;
   int result;
 
   if (!*path)
     return 0;
   dir = opendir(path);
-  if (!dir) {
-    tls_load_blame(load, option, path);
-    text_add(&load->error, "cannot be read: %s; valid: a directory with files in PEM",
-             transport_error_text(errno, reason, sizeof reason));
-    return -1;
-  }
+  if (!dir)
+    return cannot_read_dir(load, option, path, errno);
   result = add_entries(&from, dir);
   closedir(dir);
   if (result == 0 && !from.found)
