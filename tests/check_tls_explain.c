@@ -230,7 +230,7 @@ START_TEST(other_errors_have_words_too)
       {ERR_LIB_SSL, SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY,
        "the server refused the handshake: it "},
       {ERR_LIB_SSL, SSL_R_TLSV1_ALERT_DECRYPT_ERROR,
-       "the server could not check a signature of ours"},
+       "the server found a wrong signature or checksum in what was sent"},
       {ERR_LIB_SSL, SSL_R_BAD_SIGNATURE, "OpenSSL says: bad signature"},
       {ERR_LIB_SSL, 4000, "OpenSSL says: an error that it has no words for"},
       {ERR_LIB_EVP, SSL_R_WRONG_VERSION_NUMBER, "OpenSSL says: "},

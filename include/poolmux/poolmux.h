@@ -160,6 +160,7 @@ PMX_API pmx_status pmx_client_set(pmx_client *, const char *name,
                                   const char *value); /* options marked live */
 /* Reads the files of tls.* again and asks for the passphrase. New connections are made with them, and
  * those there are go within tls.retire, at random times. "OK"; or why not: then all stays as it is.
+ * Only the files are checked, not whether the server accepts them or is accepted with them.
  * Reads files: not for a callback. */
 PMX_API pmx_reply *pmx_reload_tls(pmx_client *) PMX_MUST_USE;
 

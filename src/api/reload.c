@@ -19,7 +19,8 @@ static pmx_reply *reload_tls(struct runtime *rt)
   context = tls_context_new(&rt->fixed, error, sizeof error);
   if (!context) {
     failure = runtime_explain_tls(error);
-    notice_log(&rt->notices, PMX_LOG_ERROR, "tls", "the settings in use are kept: %s", error);
+    notice_log(&rt->notices, PMX_LOG_ERROR, "tls", "the settings in use are kept: %s",
+               pmx_reply_error(failure));
     return failure;
   }
   tls_source_set(rt->node.env.tls, context);

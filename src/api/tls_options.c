@@ -54,11 +54,32 @@ static int check_wanted(const struct config *config, struct text *error)
   return 0;
 }
 
+/* A program that says whom to trust does not expect that anybody is. (A name is also what the
+ * server is told.) */
+static int check_skipped(const struct config *config, struct text *error)
+{
+  static const enum option_id useless[] = {OPTION_ID_tls_ca_file, OPTION_ID_tls_ca_dir,
+                                           OPTION_ID_tls_ca_pem, OPTION_ID_tls_crl_file,
+                                           OPTION_ID_tls_common_name};
+
+  for (size_t i = 0; i < sizeof useless / sizeof *useless; i++) {
+    if (!config->tls_insecure_skip_verify || is_default(config, useless[i]))
+      continue;
+    text_add(
+        error,
+        "%s is set, but tls.insecure_skip_verify=yes, so that nothing would be verified; leave "
+        "out one of them",
+        option_at(useless[i])->name);
+    return -1;
+  }
+  return 0;
+}
+
 int tls_options_check(const struct config *config, struct text *error)
 {
   int has_cert = *config->tls_cert_file != '\0', has_key = *config->tls_key_file != '\0';
 
-  if (check_wanted(config, error))
+  if (check_wanted(config, error) || check_skipped(config, error))
     return -1;
   if (has_cert != has_key) {
     text_add(error,

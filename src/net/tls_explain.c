@@ -53,8 +53,8 @@ static const struct row alerts[] = {
     {SSL_R_TLSV1_UNRECOGNIZED_NAME,
      "the server has no certificate for the name that was asked for; "
      "set tls.server_name to one it has"},
-    {SSL_R_TLSV1_ALERT_DECRYPT_ERROR,
-     "the server could not check a signature of ours: does tls.key_file belong to tls.cert_file?"},
+    {SSL_R_TLSV1_ALERT_DECRYPT_ERROR, "the server found a wrong signature or checksum in what was "
+                                      "sent: it or something in between is broken"},
     {SSL_R_TLSV1_ALERT_INTERNAL_ERROR, "the server had an internal error in the TLS handshake"},
     {SSL_R_SSLV3_ALERT_BAD_RECORD_MAC,
      "what the server got is not what was sent: the connection was tampered with or broken"},

@@ -92,6 +92,7 @@ START_TEST(skipping_verification_works_and_is_warned_of_once)
   stage_open(&s, strategies[_i]);
   stage_present(&s, certs_make(s.certs, &(struct cert_spec){
                                             .name = "anybody", .from_s = -7200, .until_s = -3600}));
+  set_option(s.options, "tls.ca_file", "");
   set_option(s.options, "tls.insecure_skip_verify", "yes");
   watch_log(s.options, &log);
   server = stage_server(&s, "no");
