@@ -157,6 +157,40 @@ START_TEST(session_is_resumed_by_the_client_that_had_it_and_by_no_other)
 }
 END_TEST
 
+/* Of TLS 1.2 a session is offered again and again: if it is what the server does not like, each
+ * handshake would end like that one. */
+START_TEST(session_is_not_offered_after_a_handshake_without_an_answer)
+{
+  struct stage s;
+  struct fake *fake;
+  pmx_client *client;
+  pmx_call call = call_in(1000);
+  size_t last;
+
+  stage_open_named(&s, _i);
+  s.server.max_version = TLS1_2_VERSION;
+  set_option(s.options, "connect_timeout", "300ms");
+  fake = stage_fake(&s, OVER_TLS, answer_values, NULL);
+  client = stage_connect(&s, fake_url(fake));
+  get_value(client, "k");
+  connect_again(client, fake);
+  last = fake_accepted(fake) - 1;
+  ck_assert(fake_tls_seen(fake_conn_at(fake, last)).resumed);
+  fake_accept_mode(fake, FAKE_ACCEPT_SILENT);
+  fake_reset(fake_conn_at(fake, last));
+  pmx_reply_free(pmx_do(client, &call, "GET", "k", (char *)NULL));
+  ck_assert(fake_wait_accepted(fake, last + 2, SOON_MS)); /* and it got no answer */
+  fake_accept_mode(fake, FAKE_ACCEPT);
+  get_value(client, "k");
+  last = fake_accepted(fake) - 1;
+  ck_assert(fake_tls_seen(fake_conn_at(fake, last)).handshaken);
+  ck_assert(!fake_tls_seen(fake_conn_at(fake, last)).resumed);
+  close_client(client);
+  ck_assert(fake_stop(fake));
+  stage_close(&s);
+}
+END_TEST
+
 static void get_alone(int i, void *client)
 {
   (void)i;
@@ -296,6 +330,7 @@ int main(void)
   server_require("tls_hello");
   add_for_strategies(tc, names_are_announced_and_addresses_are_not);
   add_for_strategies(tc, session_is_resumed_by_the_client_that_had_it_and_by_no_other);
+  add_for_strategies(tc, session_is_not_offered_after_a_handshake_without_an_answer);
   tcase_add_test(tc, ticket_of_tls_1_3_is_used_once);
   add_for_strategies(tc, newer_version_than_the_server_has_is_refused);
   tcase_add_loop_test(tc, ciphers_are_those_that_were_chosen, 0, CHOICES);
