@@ -194,10 +194,16 @@ static int end_raw(struct tls *t)
   return 0;
 }
 
+static int over(struct tls *t, int end)
+{
+  t->end = end;
+  return end;
+}
+
 static int no_memory(struct tls *t)
 {
   snprintf(t->why_open, WHY_SIZE, "out of memory");
-  return t->end = NET_ERROR;
+  return over(t, NET_ERROR);
 }
 
 /* What others left in this thread's queue would be taken for ours. Looking costs a tenth of
@@ -220,7 +226,7 @@ static int fail(struct tls *t, char *why)
   if (why != t->why_open && !*t->why_open)
     snprintf(t->why_open, WHY_SIZE, "%s", why);
   t->refused = !t->raw_ended && !no_memory && !t->no_room;
-  return t->end = NET_ERROR;
+  return over(t, NET_ERROR);
 }
 
 /* What SSL_* on it returned, when that was not success. */
@@ -230,7 +236,7 @@ static int failed(struct tls *t, char *why)
   case SSL_ERROR_WANT_READ:
     return NET_AGAIN;
   case SSL_ERROR_ZERO_RETURN:
-    return t->end = NET_EOF;
+    return over(t, NET_EOF);
   default:
     return fail(t, why);
   }
@@ -249,7 +255,7 @@ static int prove(struct tls *t)
   snprintf(t->why_open, WHY_SIZE, "%s",
            "the server showed no certificate: is a cipher without allowed in openssl.cnf?");
   t->refused = 1;
-  return t->end = NET_ERROR;
+  return over(t, NET_ERROR);
 }
 
 int tls_handshake(struct tls *t, const char *raw, size_t len)
@@ -262,7 +268,7 @@ int tls_handshake(struct tls *t, const char *raw, size_t len)
   result = SSL_do_handshake(t->ssl) == 1 ? prove(t) : failed(t, t->why_open);
   if (result == NET_EOF) {
     snprintf(t->why_open, WHY_SIZE, "the server ended it in the middle of the handshake");
-    result = t->end = NET_ERROR;
+    result = over(t, NET_ERROR);
   }
   if (end_raw(t) != 0)
     result = no_memory(t);
