@@ -315,7 +315,7 @@ static enum lane_wait_result drive(struct lane *l, struct request *req, const _A
   l->held = 1;
   atomic_store(&l->driver, req);
   if (lane_unseen(l, req->queued_at))
-    lane_receive(l); /* closed, or out of step: nobody knows yet */
+    lane_look_first(l); /* closed, or out of step: nobody knows yet */
   for (;;) {
     unsigned ready;
 

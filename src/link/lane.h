@@ -37,6 +37,7 @@ struct lane {
   uint8_t renewed; /* it ends when it owes nothing: another one is to follow */
   uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
   uint8_t amid;    /* what was read last ends in the middle of a message, or of a TLS record */
+  int64_t amid_at; /* when that was read; 0: nobody knows how long it has been there */
   uint8_t quiet;   /* nobody has looked at it for a while: look before writing */
   int64_t seen_at; /* when it was read last, or its driver left */
   int64_t spin;    /* ns: how long the driver looks before it sleeps */

@@ -37,14 +37,22 @@ int lane_writable(const struct lane *l)
          channel_held(&l->link.channel) || may_take(l);
 }
 
+/* A message began when no reply was owed, and nobody knows whether it goes on. With RESP3 it is
+ * most likely a push, the rest of which is on its way: only one that is older than that ends here.
+ */
+static int is_stuck_amid(const struct lane *l)
+{
+  return l->amid && !lane_busy(l) && (!l->link.conn.resp3 || clock_ns() - l->amid_at > UNSEEN_NS);
+}
+
 /* From the queue to the buffer. A request without bytes only wants to know that there is a
- * connection. What began when no reply was owed may go on for ever, and nothing follows it. */
+ * connection. */
 static void fill(struct lane *l)
 {
   struct conn *c = &l->link.conn;
 
   l->out_sent = l->out_len = 0;
-  if (l->amid && !lane_busy(l)) {
+  if (is_stuck_amid(l)) {
     lane_kill_locked(l, PMX_CAUSE_LOST, "the connection was idle in the middle of a message");
     return;
   }
@@ -130,6 +138,8 @@ static void decode(struct lane *l, struct batch *b)
 static void note_amid(struct lane *l, int message)
 {
   l->amid = (message ? AMID_MESSAGE : 0) | (channel_amid(&l->link.channel) ? AMID_RECORD : 0);
+  if (l->amid)
+    l->amid_at = clock_ns();
 }
 
 static void match(struct lane *l, const struct batch *b)
@@ -208,16 +218,26 @@ void lane_receive(struct lane *l)
   lane_kill_locked(l, PMX_CAUSE_LOST, l->link.lost);
 }
 
+void lane_look_first(struct lane *l)
+{
+  lane_receive(l);
+  l->amid_at = 0;
+}
+
 /* The token is free. */
 void lane_turn(struct lane *l, unsigned events)
 {
+  int unseen = !(events & NET_IN) && lane_unseen(l, clock_ns());
+
   l->held = 1;
   if (events & NET_OUT)
     l->stuck = 0;
-  if ((events & NET_IN) || lane_unseen(l, clock_ns())) {
+  if (events & NET_IN)
     lane_receive(l);
+  else if (unseen)
+    lane_look_first(l);
+  if (unseen || (events & NET_IN))
     l->seen_at = clock_ns();
-  }
   lane_flush(l);
   l->held = 0;
 }

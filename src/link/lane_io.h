@@ -10,6 +10,8 @@ int lane_writable(const struct lane *); /* 1: something queued may be written no
 void lane_flush(struct lane *);
 /* Reads what is there, and ends what it answers. For the holder of the token. Drops the lock. */
 void lane_receive(struct lane *);
+/* The same before the first write after a while: what is half there has been so for as long. */
+void lane_look_first(struct lane *);
 /* One round, without waiting, of somebody who does not wait himself. Drops the lock meanwhile. */
 void lane_turn(struct lane *, unsigned events);
 /* 1: nobody has read from it for a while: to be done before anything is written. */
