@@ -65,7 +65,7 @@ START_TEST(a_program_may_end_while_hands_are_shaken)
   struct job job = {server_url(server, SERVER_TLS), strategies[_i], cert_file(certs_default()->ca),
                     ms};
 
-  for (int round = 0; round < (soak() ? 500 : 20); round++) {
+  for (int round = 0; round < (soak() ? 500 : 6); round++) {
     pid_t pid;
     int status;
 
