@@ -39,20 +39,21 @@ static void hand_out(struct feed *f)
 
 static void receive(struct feed *f)
 {
-  char buf[DECODE_FEED_MAX];
+  char buf[CHANNEL_BUFFER];
+  const char *bytes;
   struct conn *c = &f->link.conn;
   ssize_t n = 0;
 
   for (int i = 0; i < READS_AT_ONCE && !c->poisoned; i++) {
-    n = channel_recv(&f->link.channel, buf, sizeof buf);
+    n = channel_recv(&f->link.channel, buf, &bytes);
     if (n <= 0)
       break;
     f->moved++;
-    if (decoder_feed(c->decoder, buf, (size_t)n) == 0)
+    if (decoder_feed(c->decoder, bytes, (size_t)n) == 0)
       hand_out(f);
     else
       conn_decode_failed(c);
-    if (!channel_more(&f->link.channel, n, sizeof buf))
+    if (!channel_more(&f->link.channel, n))
       break;
   }
   if (n == NET_EOF)

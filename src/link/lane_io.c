@@ -191,7 +191,8 @@ int lane_unseen(const struct lane *l, int64_t now)
 
 void lane_receive(struct lane *l)
 {
-  char buf[DECODE_FEED_MAX];
+  char buf[CHANNEL_BUFFER];
+  const char *bytes;
   ssize_t n = 0;
 
   l->quiet = 0;
@@ -201,15 +202,15 @@ void lane_receive(struct lane *l)
     l->usual = l->link.conn.ring.count;
   for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
     lane_leave(l);
-    n = channel_recv(&l->link.channel, buf, sizeof buf);
+    n = channel_recv(&l->link.channel, buf, &bytes);
     if (n <= 0) {
       lane_enter(l);
       note_amid(l, l->amid & AMID_MESSAGE);
       break;
     }
-    feed(l, buf, (size_t)n);
+    feed(l, bytes, (size_t)n);
     l->reads++;
-    if (!channel_more(&l->link.channel, n, sizeof buf))
+    if (!channel_more(&l->link.channel, n))
       return;
   }
   if (!l->up || (n != NET_EOF && n != NET_ERROR))

@@ -8,7 +8,7 @@
 #include "call/reply.h"
 
 enum { READS_PER_STEP = 4 };
-_Static_assert((int)DECODE_FEED_MAX >= (int)CHANNEL_RECV_MIN,
+_Static_assert((int)DECODE_FEED_MAX >= (int)CHANNEL_RECV_MAX,
                "there is room for what a channel gives");
 
 int link_init(struct link *l, struct link_env *env, uint32_t places)
@@ -133,16 +133,17 @@ void link_report_pushes(struct link *l, uint64_t before)
 
 static void receive(struct link *l)
 {
-  char buf[DECODE_FEED_MAX];
+  char buf[CHANNEL_BUFFER];
+  const char *bytes;
   uint64_t pushes = l->conn.pushes;
   ssize_t n = 0;
 
   for (int i = 0; i < READS_PER_STEP && !l->conn.poisoned; i++) {
-    n = channel_recv(&l->channel, buf, sizeof buf);
+    n = channel_recv(&l->channel, buf, &bytes);
     if (n <= 0)
       break;
-    conn_feed(&l->conn, buf, (size_t)n);
-    if (!channel_more(&l->channel, n, sizeof buf))
+    conn_feed(&l->conn, bytes, (size_t)n);
+    if (!channel_more(&l->channel, n))
       break;
   }
   if (n == NET_EOF)

@@ -2,6 +2,11 @@
 /* channel.c - see channel.h. Joins a TLS stream, which knows no socket, and a socket, which knows
  * no TLS. Nothing here waits. */
 #include "net/channel.h"
+#include "base/mem.h"
+
+struct channel_room {
+  char raw[TLS_RAW_MAX], plain[TLS_PLAIN_MAX];
+};
 
 enum {
   SEND_MAX = 256 * 1024,
@@ -12,14 +17,26 @@ void channel_init(struct channel *c, struct transport *transport)
 {
   c->transport = transport;
   c->tls = NULL;
+  c->room = NULL;
   c->full = 0;
+}
+
+static void forget_tls(struct channel *c)
+{
+  tls_free(c->tls);
+  mem_free(c->room);
+  c->tls = NULL;
+  c->room = NULL;
 }
 
 int channel_secure(struct channel *c, struct tls_context *context)
 {
-  tls_free(c->tls);
-  c->tls = tls_new(context);
-  return c->tls ? 0 : -1;
+  c->room = mem_alloc(sizeof *c->room);
+  c->tls = c->room ? tls_new(context) : NULL;
+  if (c->tls)
+    return 0;
+  forget_tls(c);
+  return -1;
 }
 
 /* Sends what is held: 0 = all of it is gone, NET_AGAIN, NET_ERROR. */
@@ -46,11 +63,11 @@ static int push(struct channel *c)
 
 int channel_handshake(struct channel *c, unsigned *ret_want)
 {
-  char raw[TLS_RAW_MAX];
+  char *raw = c->room->raw;
   int done = tls_handshake(c->tls, "", 0), sent = push(c);
 
   while (done == NET_AGAIN) {
-    ssize_t n = transport_recv(c->transport, raw, sizeof raw);
+    ssize_t n = transport_recv(c->transport, raw, TLS_RAW_MAX);
 
     if (n == NET_AGAIN && sent != NET_ERROR) {
       *ret_want = NET_IN | (tls_held(c->tls) ? (unsigned)NET_OUT : 0);
@@ -97,39 +114,40 @@ ssize_t channel_send(struct channel *c, const void *bytes, size_t size)
 
 /* One read of the socket, unless it has ended for TLS. *ret_again: it was the socket that had
  * nothing, not the record that is not whole yet. */
-static ssize_t recv_once(struct channel *c, void *buf, size_t size, int *ret_again)
+static ssize_t recv_once(struct channel *c, int *ret_again)
 {
-  char raw[TLS_RAW_MAX];
+  struct channel_room *room = c->room;
   ssize_t n = NET_EOF;
+  const char *raw;
 
   c->full = 0;
   if (!tls_over(c->tls)) {
-    n = transport_recv(c->transport, raw, sizeof raw);
+    n = transport_recv(c->transport, room->raw, sizeof room->raw);
     *ret_again = n == NET_AGAIN;
     if (n == NET_AGAIN || n == NET_ERROR)
       return n;
-    c->full = n == sizeof raw;
+    c->full = n == sizeof room->raw;
   }
-  return tls_open(c->tls, n == NET_EOF ? NULL : raw, n == NET_EOF ? 0 : (size_t)n, buf, size);
+  raw = n == NET_EOF ? NULL : room->raw;
+  return tls_open(c->tls, raw, raw ? (size_t)n : 0, room->plain, sizeof room->plain);
 }
 
-static ssize_t recv_sealed(struct channel *c, void *buf, size_t size)
+static ssize_t recv_sealed(struct channel *c)
 {
   ssize_t n = NET_AGAIN;
   int again = 0;
 
   for (int i = 0; i < RECORDS_AT_ONCE && n == NET_AGAIN && !again; i++)
-    n = recv_once(c, buf, size, &again);
+    n = recv_once(c, &again);
   if (n > 0 && tls_over(c->tls))
     transport_hang_up(c->transport); /* who waits is told, and asks for the rest of the story */
   return n;
 }
 
-ssize_t channel_recv(struct channel *c, void *buf, size_t size)
+ssize_t channel_recv(struct channel *c, char buf[CHANNEL_BUFFER], const char **ret_bytes)
 {
-  if (c->tls)
-    return recv_sealed(c, buf, size);
-  return transport_recv(c->transport, buf, size);
+  *ret_bytes = c->tls ? c->room->plain : buf;
+  return c->tls ? recv_sealed(c) : transport_recv(c->transport, buf, CHANNEL_BUFFER);
 }
 
 /* ---- the end ---- */
@@ -141,8 +159,7 @@ void channel_close(struct channel *c)
     (void)push(c);
   }
   transport_close(c->transport);
-  tls_free(c->tls);
-  c->tls = NULL;
+  forget_tls(c);
 }
 
 int channel_refused(const struct channel *c)

@@ -10,12 +10,18 @@
 #include "net/tls.h"
 #include "net/transport.h"
 
-enum { CHANNEL_RECV_MIN = TLS_PLAIN_MAX }; /* so much room channel_recv wants */
+enum {
+  CHANNEL_BUFFER = 16 * 1024,      /* what a reader brings: callers' stacks may be small */
+  CHANNEL_RECV_MAX = TLS_PLAIN_MAX /* the most that comes at once */
+};
+
+struct channel_room; /* of TLS: a reader's */
 
 struct channel {
   struct transport *transport;
   struct tls *tls; /* NULL: plain, or not secured yet */
-  int full;        /* TLS: the kernel filled all the room it was given, and may have more */
+  struct channel_room *room;
+  int full; /* TLS: the kernel filled all the room it was given */
 };
 
 void channel_init(struct channel *, struct transport *);
@@ -25,16 +31,17 @@ int channel_secure(struct channel *, struct tls_context *);
 int channel_handshake(struct channel *, unsigned *ret_want);
 /* Bytes that were accepted, 0 if none were offered; NET_AGAIN, NET_ERROR. */
 ssize_t channel_send(struct channel *, const void *, size_t);
-/* As transport_recv. What the kernel has given is never left here, so poll knows what is to come;
- * NET_EOF is an end in order, when there is TLS. */
-ssize_t channel_recv(struct channel *, void *, size_t);
+/* As transport_recv; the bytes are in the buffer, or with TLS in the channel until the next call.
+ * What the kernel has given is never left here, so poll knows what is to come; NET_EOF is an end in
+ * order, when there is TLS. */
+ssize_t channel_recv(struct channel *, char buf[CHANNEL_BUFFER], const char **ret_bytes);
 void channel_close(
     struct channel *); /* the transport, too; says so if that is possible; idempotent */
 
-/* 1: what was received last filled the room: there may be more without waiting. */
-static inline int channel_more(const struct channel *c, ssize_t received, size_t size)
+/* 1: the kernel filled the room: there may be more without waiting. */
+static inline int channel_more(const struct channel *c, ssize_t received)
 {
-  return (size_t)received == size || c->full;
+  return c->tls ? c->full : received == CHANNEL_BUFFER;
 }
 
 static inline int channel_held(const struct channel *c)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* host_process.c - the library in a process that is not made for it: SIGPIPE at its default,
- * signals that interrupt everything, thousands of descriptors, a wall clock that jumps. The C
- * library's clocks are replaced by ones that this file can move. */
+ * signals that interrupt everything, thousands of descriptors, small stacks, a wall clock that
+ * jumps. The C library's clocks are replaced by ones that this file can move. */
 #include <poolmux/poolmux.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "behaviour/behaviour.h"
+#include "behaviour/forking.h"
 #include "behaviour/leasing.h"
 #include "harness/checks.h"
 
@@ -308,6 +310,47 @@ START_TEST(two_thousand_open_descriptors_are_no_obstacle)
 }
 END_TEST
 
+/* ---- small stacks ---- */
+
+enum { STACK = (SANITIZED ? 512 : 48) * 1024, LARGE = 200 * 1000 };
+
+static void *call_on_small_stack(void *client)
+{
+  int ok = 1;
+
+  for (int i = 0; i < 20 && ok; i++) {
+    pmx_reply *reply = pmx_command(client, "GET large");
+
+    ok = pmx_reply_type(reply) == PMX_TYPE_STRING;
+    pmx_reply_free(reply);
+  }
+  return ok ? client : NULL;
+}
+
+START_TEST(a_thread_with_48_kib_of_stack_may_call)
+{
+  struct server *server = server_start(NULL);
+  pmx_client *client = open_client(ways[_i].strategy, url_for(&ways[_i], server), NULL);
+  pthread_attr_t attr;
+  pthread_t threads[4];
+
+  check_is_ok(pmx_command(client, "SETRANGE large %d x", LARGE));
+  ck_assert_int_eq(pthread_attr_init(&attr), 0);
+  ck_assert_int_eq(pthread_attr_setstacksize(&attr, STACK), 0);
+  for (int i = 0; i < 4; i++)
+    ck_assert_int_eq(pthread_create(&threads[i], &attr, call_on_small_stack, client), 0);
+  for (int i = 0; i < 4; i++) {
+    void *result;
+
+    pthread_join(threads[i], &result);
+    ck_assert_ptr_eq(result, client);
+  }
+  pthread_attr_destroy(&attr);
+  close_client(client);
+  server_stop(server);
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("host_process");
@@ -319,6 +362,7 @@ int main(void)
   add_for_ways(tc, a_peer_that_hangs_up_in_the_middle_of_a_large_write_survives_as_well);
   add_for_ways(tc, a_storm_of_signals_interrupts_nothing);
   add_for_ways(tc, threads_of_the_library_take_no_signals);
+  add_for_ways(tc, a_thread_with_48_kib_of_stack_may_call);
   add_for_ways(tc, two_thousand_open_descriptors_are_no_obstacle);
   return checks_run("host_process", tc);
 }
