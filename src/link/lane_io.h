@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lane_io.h - between lane.c and lane_io.c. All with the lane's lock held. */
+/* lane_io.h - between lane*.c. All with the lane's lock held. */
 #ifndef PMX_LINK_LANE_IO_H
 #define PMX_LINK_LANE_IO_H
 #include "link/lane.h"
@@ -23,6 +23,7 @@ void lane_sort_out_ended(struct lane *, int may_wait_on);
 void lane_end_if_last(struct lane *);
 
 /* lane.c */
+void lane_not_coming(struct lane *, struct request *); /* it does not look at the lane any more */
 void lane_dequeue(struct lane *, struct request *);
 void lane_requeue(struct lane *, struct list *after, struct request *);
 void lane_finish(struct lane *, struct request *, pmx_reply *);
