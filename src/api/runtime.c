@@ -152,10 +152,15 @@ static int wind_up(struct reactor *reactor)
   return 1;
 }
 
-static int start(struct runtime *rt)
+/* NULL, or why not. */
+static pmx_reply *start(struct runtime *rt)
 {
-  int err = resolver_open(&rt->resolver);
+  pmx_reply *failure = open_tls(rt);
+  int err;
 
+  if (failure)
+    return failure;
+  err = resolver_open(&rt->resolver);
   if (!err)
     err = reactor_open(&rt->reactor, &rt->notices, rt->fixed.io == IO_LOOP);
   rt->reactor.wind_up = wind_up;
@@ -164,15 +169,13 @@ static int start(struct runtime *rt)
   /* The thread comes last: all that it looks at is there. */
   if (!err)
     err = reactor_start(&rt->reactor);
-  return err;
+  return err ? cannot_start(err) : NULL;
 }
 
 struct runtime *runtime_open(const struct config *fixed, const struct config *live,
                              pmx_reply **ret_error)
 {
   struct runtime *rt = mem_zalloc(sizeof *rt);
-  pmx_reply *failure;
-  int err;
 
   if (!rt) {
     *ret_error = cannot_start(ENOMEM);
@@ -189,11 +192,9 @@ struct runtime *runtime_open(const struct config *fixed, const struct config *li
   job_init(&rt->end_paused, end_paused);
   notices_init(&rt->notices, fixed->log, fixed->log_max, fixed->log_ud, fixed->event,
                fixed->event_ud);
-  failure = open_tls(rt);
-  err = failure ? 0 : start(rt);
-  if (!failure && !err)
+  *ret_error = start(rt);
+  if (!*ret_error)
     return rt;
-  *ret_error = failure ? failure : cannot_start(err);
   destroy(rt);
   return NULL;
 }
