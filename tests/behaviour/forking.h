@@ -8,14 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* The locks of a sanitizer's allocator do not survive a fork: nobody else may be busy then. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define SANITIZED 0
-#endif
+#include "harness/sanitized.h"
 
 enum { CHILD_MS = 20000, FORK_KEYS = 16 };
 

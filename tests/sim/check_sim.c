@@ -9,6 +9,7 @@
 #include "sim/doors.h"
 #include "sim/secure.h"
 #include "sim/sim.h"
+#include "harness/sanitized.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +17,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-/* A sanitizer is after what the library does, not after what the oracle finds: no mutants. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define SANITIZED 0
-#endif
 
 enum {
   SEEDS_IN_CHECK = SANITIZED ? 500 : 2000,
@@ -198,6 +190,7 @@ static int run_check(void)
     ok &= run_twice();
     sim_tls = DRAWN;
     ok &= run_twice();
+    /* A sanitizer is after what the library does, not after what the oracle finds. */
     ok &= SANITIZED || run_mutants();
   }
   return ok;
