@@ -4,34 +4,15 @@
 #include "base/mem.h"
 #include "harness/checks.h"
 #include "harness/torture.h"
-#include "tls_tools.h"
+#include "tls_usual.h"
 
-static const struct cert_set *set;
-
-static void setup(void)
+/* Takes the context. */
+static void check_connects(struct tls_context *context, SSL_CTX *server)
 {
-  set = certs_default();
-}
+  struct talk t = connected(context, server);
 
-static struct tls_context *trusting(const char *host)
-{
-  return context_with(SETTINGS("host", host, "tls.ca_file", cert_file(set->ca)));
-}
-
-static SSL_CTX *server_of(int version)
-{
-  return server_with(&(struct server_spec){.cert = set->server, .max_version = version});
-}
-
-/* A connection that came about; with the tickets that came with it. */
-static struct talk connected(struct tls_context *context, SSL_CTX *server)
-{
-  struct talk t = talk_begin(context, server);
-
-  talk_run(&t);
-  ck_assert_msg(!t.failed && SSL_is_init_finished(t.client), "%s",
-                ERR_reason_error_string(ERR_peek_error()));
-  return t;
+  talk_end(&t);
+  tls_context_unref(context);
 }
 
 /* ---- names ---- */
@@ -42,13 +23,8 @@ START_TEST(a_trusted_server_is_accepted_by_name_and_by_address)
                                       "::1",       "::1%lo",    "0:0:0:0:0:0:0:1"};
   SSL_CTX *server = server_of(0);
 
-  for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
-    struct tls_context *context = trusting(hosts[i]);
-    struct talk t = connected(context, server);
-
-    talk_end(&t);
-    tls_context_unref(context);
-  }
+  for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
+    check_connects(trusting(hosts[i]), server);
   SSL_CTX_free(server);
 }
 END_TEST
@@ -78,13 +54,10 @@ START_TEST(names_are_announced_and_addresses_are_not)
 
   SSL_CTX_set_tlsext_servername_callback(server, on_name);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    struct tls_context *context = context_with(SETTINGS(
-        "host", rows[i][0], "tls.server_name", rows[i][1], "tls.ca_file", cert_file(set->ca)));
-    struct talk t = connected(context, server);
-
+    check_connects(context_with(SETTINGS("host", rows[i][0], "tls.server_name", rows[i][1],
+                                         "tls.ca_file", cert_file(set->ca))),
+                   server);
     ck_assert_str_eq(announced, rows[i][2]);
-    talk_end(&t);
-    tls_context_unref(context);
   }
   SSL_CTX_free(server);
 }
@@ -93,17 +66,12 @@ END_TEST
 START_TEST(the_server_name_replaces_the_host_and_serves_a_socket)
 {
   SSL_CTX *server = server_of(0);
-  struct tls_context *context =
-      context_with(SETTINGS("socket", "/run/x", "host", "h.test", "tls.server_name", "localhost",
-                            "tls.ca_file", cert_file(set->ca)));
-  struct talk t = connected(context, server);
 
-  talk_end(&t);
-  tls_context_unref(context);
-  context = context_with(SETTINGS("socket", "/run/x", "tls.insecure_skip_verify", "yes"));
-  t = connected(context, server);
-  talk_end(&t);
-  tls_context_unref(context);
+  check_connects(context_with(SETTINGS("socket", "/run/x", "host", "h.test", "tls.server_name",
+                                       "localhost", "tls.ca_file", cert_file(set->ca))),
+                 server);
+  check_connects(context_with(SETTINGS("socket", "/run/x", "tls.insecure_skip_verify", "yes")),
+                 server);
   SSL_CTX_free(server);
 }
 END_TEST

@@ -7,14 +7,7 @@
 #include "harness/checks.h"
 #include "harness/util.h"
 #include "net/tls.h"
-#include "tls_tools.h"
-
-static const struct cert_set *set;
-
-static void setup(void)
-{
-  set = certs_default();
-}
+#include "tls_usual.h"
 
 /* From now on each new SSL_CTX of this process is made with `lines`. */
 static void use_policy(const char *lines)
@@ -35,7 +28,7 @@ static void use_policy(const char *lines)
   temp_dir_remove(dir);
 }
 
-static struct tls_context *trusting(const char *name, const char *value)
+static struct tls_context *with_option(const char *name, const char *value)
 {
   return context_with(
       SETTINGS("host", "localhost", "tls.ca_file", cert_file(set->ca), name, value));
@@ -77,7 +70,7 @@ START_TEST(an_anonymous_server_is_refused_whatever_the_machine_allows)
   use_policy("CipherString = ALL:eNULL:@SECLEVEL=0");
   plain = SSL_CTX_new(TLS_client_method());
   ck_assert_int_gt(count(SSL_CTX_get_ciphers(plain), 1), 0); /* the policy is in use */
-  context = trusting("tls.ciphers", "");
+  context = with_option("tls.ciphers", "");
   ck_assert_int_eq(count(SSL_CTX_get_ciphers(context->ssl_ctx), 1), 0);
   ck_assert_int_eq(count(SSL_CTX_get_ciphers(context->ssl_ctx), 0),
                    count(SSL_CTX_get_ciphers(plain), 0));
@@ -87,7 +80,7 @@ START_TEST(an_anonymous_server_is_refused_whatever_the_machine_allows)
   ck_assert_int_eq(SSL_is_init_finished(t.client), 0);
   talk_end(&t);
   SSL_CTX_free(server);
-  server = server_with(&(struct server_spec){.cert = set->server, .max_version = TLS1_2_VERSION});
+  server = server_of(TLS1_2_VERSION);
   t = talk_begin(context, server);
   talk_run(&t);
   ck_assert_int_eq(SSL_is_init_finished(t.client), 1);
@@ -107,7 +100,7 @@ START_TEST(the_order_of_the_machine_is_kept)
 
   use_policy("CipherString = AES128-SHA256:ADH-AES128-SHA256:ECDHE-RSA-AES256-GCM-SHA384:"
              "NULL-SHA256:@SECLEVEL=0");
-  context = trusting("tls.ciphers", "");
+  context = with_option("tls.ciphers", "");
   all = SSL_CTX_get_ciphers(context->ssl_ctx);
   for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
     const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
@@ -181,7 +174,7 @@ static int shake(struct tls_context *context, char *why, size_t size)
 
 START_TEST(a_handshake_without_a_certificate_fails)
 {
-  struct tls_context *context = trusting("tls.ciphers", "");
+  struct tls_context *context = with_option("tls.ciphers", "");
   char why[TLS_ERROR_SIZE];
 
   ck_assert_int_eq(shake(context, why, sizeof why), NET_ERROR);
@@ -206,7 +199,7 @@ START_TEST(the_oldest_version_is_raised_and_never_lowered)
 
     snprintf(policy, sizeof policy, "MinProtocol = %s", rows[i][0]);
     use_policy(policy);
-    context = trusting("tls.min_version", rows[i][1]);
+    context = with_option("tls.min_version", rows[i][1]);
     ck_assert_int_eq((int)SSL_CTX_get_min_proto_version(context->ssl_ctx), wanted[i]);
     tls_context_unref(context);
   }
@@ -221,8 +214,8 @@ START_TEST(a_version_that_the_machine_forbids_is_not_said_to_be_ours)
   struct talk t;
 
   use_policy("MinProtocol = TLSv1.3");
-  context = trusting("tls.min_version", "1.2");
-  server = server_with(&(struct server_spec){.cert = set->server, .max_version = TLS1_2_VERSION});
+  context = with_option("tls.min_version", "1.2");
+  server = server_of(TLS1_2_VERSION);
   t = talk_begin(context, server);
   talk_run(&t);
   ck_assert_int_eq(t.failed, 1);

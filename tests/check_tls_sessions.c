@@ -3,34 +3,15 @@
  * for how long, and never those of another generation. */
 #include <time.h>
 #include "harness/checks.h"
-#include "tls_tools.h"
+#include "tls_usual.h"
 
-static const struct cert_set *set;
-
-static void setup(void)
+/* One more connection: did it resume? */
+static void check_reused(struct tls_context *context, SSL_CTX *server, int expected)
 {
-  set = certs_default();
-}
+  struct talk t = connected(context, server);
 
-static struct tls_context *trusting(const char *host)
-{
-  return context_with(SETTINGS("host", host, "tls.ca_file", cert_file(set->ca)));
-}
-
-static SSL_CTX *server_of(int version)
-{
-  return server_with(&(struct server_spec){.cert = set->server, .max_version = version});
-}
-
-/* A connection that came about; with the tickets that came with it. */
-static struct talk connected(struct tls_context *context, SSL_CTX *server)
-{
-  struct talk t = talk_begin(context, server);
-
-  talk_run(&t);
-  ck_assert_msg(!t.failed && SSL_is_init_finished(t.client), "%s",
-                ERR_reason_error_string(ERR_peek_error()));
-  return t;
+  ck_assert_int_eq(SSL_session_reused(t.client), expected);
+  talk_end(&t);
 }
 
 /* One connection with its tickets, then two at the same time: which of them resumed? */
@@ -81,12 +62,8 @@ START_TEST(a_new_generation_begins_without_sessions)
   struct talk t = connected(old, server);
 
   talk_end(&t);
-  t = connected(new, server);
-  ck_assert_int_eq(SSL_session_reused(t.client), 0);
-  talk_end(&t);
-  t = connected(old, server);
-  ck_assert_int_eq(SSL_session_reused(t.client), 1);
-  talk_end(&t);
+  check_reused(new, server, 0);
+  check_reused(old, server, 1);
   tls_context_unref(old);
   tls_context_unref(new);
   SSL_CTX_free(server);
@@ -134,9 +111,7 @@ START_TEST(a_session_ends_with_the_certificate_that_was_verified)
 
   ck_assert_ptr_nonnull(X509_gmtime_adj(X509_getm_notAfter(peer), -1));
   talk_end(&t);
-  t = connected(context, server);
-  ck_assert_int_eq(SSL_session_reused(t.client), 0);
-  talk_end(&t);
+  check_reused(context, server, 0);
   SSL_CTX_free(server);
   tls_context_unref(context);
 }
@@ -202,9 +177,7 @@ START_TEST(sessions_that_are_forgotten_are_not_offered)
 
   talk_end(&t);
   tls_context_forget(context);
-  t = connected(context, server);
-  ck_assert_int_eq(SSL_session_reused(t.client), 0);
-  talk_end(&t);
+  check_reused(context, server, 0);
   SSL_CTX_free(server);
   tls_context_unref(context);
 }
