@@ -9,21 +9,6 @@
 #include "harness/checks.h"
 #include "tls_refusals.h"
 
-static struct certs *s;
-static const struct cert *ca, *client;
-
-static void setup(void)
-{
-  s = certs_new();
-  ca = certs_ca(s, "top");
-  client = certs_make(s, &(struct cert_spec){.name = "me", .issuer = ca, .purpose = CERT_CLIENT});
-}
-
-static void teardown(void)
-{
-  certs_free(s);
-}
-
 static const char *file_with(const char *name, const char *text)
 {
   static char paths[8][300];

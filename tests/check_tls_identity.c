@@ -8,9 +8,6 @@
 #include "harness/checks.h"
 #include "tls_refusals.h"
 
-static struct certs *s;
-static const struct cert *ca, *client;
-
 /* Of this file; instead of the C library's. */
 static const char *opened_path;
 static int times_opened;
@@ -26,18 +23,6 @@ int open(const char *path, int flags, ...)
   va_end(args);
   times_opened += opened_path && strcmp(path, opened_path) == 0;
   return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-}
-
-static void setup(void)
-{
-  s = certs_new();
-  ca = certs_ca(s, "top");
-  client = certs_make(s, &(struct cert_spec){.name = "me", .issuer = ca, .purpose = CERT_CLIENT});
-}
-
-static void teardown(void)
-{
-  certs_free(s);
 }
 
 /* ---- keys ---- */
@@ -171,32 +156,33 @@ END_TEST
 #define CIPHERS_VALID                                                                              \
   "; valid: OpenSSL's names with \":\" between, such as ECDHE-RSA-AES128-GCM-SHA256:HIGH:!kRSA"
 
+/* Option, value, and the message; "": the value is taken. */
+static const char *const words[][3] = {
+    {"tls.ciphers", "HIGH:ECDHE-RSA-AES256-GCM-SHA348",
+     "tls.ciphers: \"%s\" has \"ECDHE-RSA-AES256-GCM-SHA348\", which OpenSSL does not know or "
+     "allow" CIPHERS_VALID},
+    {"tls.ciphers", "HIGH::MEDIUM", "tls.ciphers: \"%s\" has an empty word" CIPHERS_VALID},
+    {"tls.ciphers", "HIGH:!ALL", "tls.ciphers: \"%s\" leaves no cipher" CIPHERS_VALID},
+    {"tls.ciphers", "aNULL:@SECLEVEL=0", "tls.ciphers: \"%s\" leaves no cipher" CIPHERS_VALID},
+    {"tls.ciphers", "TLS_AES_128_GCM_SHA256", "tls.ciphers: \"%s\" has \"TLS_AES_128_GCM_"},
+    {"tls.ciphers", "ECDHE+AESGCM:HIGH:!kRSA:+SHA256:-SHA1:@STRENGTH", ""},
+    {"tls.ciphersuites", "TLS_AES_128_GCM_SHA256:TLS_AES_1",
+     "tls.ciphersuites: \"%s\" has \"TLS_AES_1\", which OpenSSL does not know or allow; valid: "
+     "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256, with "},
+    {"tls.ciphersuites", "HIGH", "tls.ciphersuites: \"%s\" has \"HIGH\", which OpenSSL does "},
+    {"tls.ciphersuites", ":", "tls.ciphersuites: \"%s\" has an empty word; "},
+    {"tls.ciphersuites", "TLS_AES_128_GCM_SHA256:TLS_AES_128_CCM_SHA256", ""},
+    {"tls.groups", "X25519:P-255",
+     "tls.groups: \"%s\" has \"P-255\", which OpenSSL does not know or allow; valid: OpenSSL's "
+     "names with \":\" between, such as X25519:P-256:P-384"},
+    {"tls.groups", "X25519:", "tls.groups: \"%s\" has an empty word; "},
+    {"tls.groups", "X25519:P-256:P-384", ""},
+};
+
 START_TEST(words_that_mean_nothing_are_named)
 {
-  check_one(
-      "tls.ciphers", "HIGH:ECDHE-RSA-AES256-GCM-SHA348",
-      "tls.ciphers: \"%s\" has \"ECDHE-RSA-AES256-GCM-SHA348\", which OpenSSL does not know or "
-      "allow" CIPHERS_VALID);
-  check_one("tls.ciphers", "HIGH::MEDIUM", "tls.ciphers: \"%s\" has an empty word" CIPHERS_VALID);
-  check_one("tls.ciphers", "HIGH:!ALL", "tls.ciphers: \"%s\" leaves no cipher" CIPHERS_VALID);
-  check_one("tls.ciphers", "aNULL:@SECLEVEL=0",
-            "tls.ciphers: \"%s\" leaves no cipher" CIPHERS_VALID);
-  check_one("tls.ciphers", "TLS_AES_128_GCM_SHA256", "tls.ciphers: \"%s\" has \"TLS_AES_128_GCM_");
-  check_one("tls.ciphers", "ECDHE+AESGCM:HIGH:!kRSA:+SHA256:-SHA1:@STRENGTH", "");
-  check_one(
-      "tls.ciphersuites", "TLS_AES_128_GCM_SHA256:TLS_AES_1",
-      "tls.ciphersuites: \"%s\" has \"TLS_AES_1\", which OpenSSL does not know or allow; valid: "
-      "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, TLS_AES_128_GCM_SHA256, with ");
-  check_one("tls.ciphersuites", "HIGH",
-            "tls.ciphersuites: \"%s\" has \"HIGH\", which OpenSSL does ");
-  check_one("tls.ciphersuites", ":", "tls.ciphersuites: \"%s\" has an empty word; ");
-  check_one("tls.ciphersuites", "TLS_AES_128_GCM_SHA256:TLS_AES_128_CCM_SHA256", "");
-  check_one(
-      "tls.groups", "X25519:P-255",
-      "tls.groups: \"%s\" has \"P-255\", which OpenSSL does not know or allow; valid: OpenSSL's "
-      "names with \":\" between, such as X25519:P-256:P-384");
-  check_one("tls.groups", "X25519:", "tls.groups: \"%s\" has an empty word; ");
-  check_one("tls.groups", "X25519:P-256:P-384", "");
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    check_one(words[i][0], words[i][1], words[i][2]);
 }
 END_TEST
 

@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tls_refusals.h - settings of TLS that are refused, and the message. */
+/* tls_refusals.h - settings of TLS that are refused, and the message; files for them. */
 #ifndef TLS_REFUSALS_H
 #define TLS_REFUSALS_H
 #include <stdio.h>
 #include "tls_tools.h"
 
+static struct certs *s;
+static const struct cert *ca, *client;
 static char error[TLS_ERROR_SIZE], expected[TLS_ERROR_SIZE];
+
+static inline void setup(void)
+{
+  s = certs_new();
+  ca = certs_ca(s, "top");
+  client = certs_make(s, &(struct cert_spec){.name = "me", .issuer = ca, .purpose = CERT_CLIENT});
+}
+
+static inline void teardown(void)
+{
+  certs_free(s);
+}
 
 /* The message begins with `text`, in which %s is `value`; "": there is none. */
 static inline void try(struct config *config, const char *text, const char *value)
