@@ -9,11 +9,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "base/mem.h"
-#include "call/config.h"
-#include "api/options.h"
 #include "harness/certs.h"
 #include "harness/checks.h"
 #include "net/tls.h"
+#include "tls_tools.h"
 
 enum { CHUNK = 16 * 1024 };
 
@@ -25,35 +24,16 @@ struct pair {
   BIO *in, *out; /* of the server */
 };
 
-static struct tls_context *make_context(const char *ca_file)
-{
-  struct config config;
-  struct tls_context *context;
-  char error[512];
-
-  ck_assert_int_eq(config_init(&config), 0);
-  ck_assert_int_eq(config_set(&config, "tls", "yes", 0, error, sizeof error), 0);
-  ck_assert_int_eq(config_set(&config, "tls.server_name", "localhost", 0, error, sizeof error), 0);
-  ck_assert_int_eq(config_set(&config, "tls.ca_file", ca_file, 0, error, sizeof error), 0);
-  context = tls_context_new(&config, error, sizeof error);
-  ck_assert_msg(context != NULL, "%s", error);
-  config_clear(&config);
-  return context;
-}
-
 static void start(struct pair *p, int max_version)
 {
   const struct cert_set *set = certs_default();
 
-  p->context = make_context(cert_file(set->ca));
+  p->context =
+      context_with(SETTINGS("tls.server_name", "localhost", "tls.ca_file", cert_file(set->ca)));
   p->tls = tls_new(p->context);
   ck_assert_ptr_nonnull(p->tls);
   ck_assert_ptr_eq(tls_settings(p->tls), p->context);
-  p->ctx = SSL_CTX_new(TLS_server_method());
-  ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(p->ctx, cert_chain_file(set->server)), 1);
-  ck_assert_int_eq(
-      SSL_CTX_use_PrivateKey_file(p->ctx, cert_key_file(set->server), SSL_FILETYPE_PEM), 1);
-  SSL_CTX_set_max_proto_version(p->ctx, max_version);
+  p->ctx = server_with(&(struct server_spec){.cert = set->server, .max_version = max_version});
   p->server = SSL_new(p->ctx);
   p->in = BIO_new(BIO_s_mem());
   p->out = BIO_new(BIO_s_mem());
