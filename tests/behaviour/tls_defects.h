@@ -5,10 +5,6 @@
 #define BEHAVIOUR_TLS_DEFECTS_H
 #include "behaviour/tls_tools.h"
 
-/* For STAGE_NAME. */
-const struct cert *usual_cert(struct stage *);
-void ask_for(struct stage *, const char *name); /* "": for the host of the URL */
-
 enum { FAKE_ONLY = 1, WANTS_CLIENTS = 2 }; /* a real server has no such defect; tls-auth-clients */
 struct refusal {
   const char *name;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "behaviour/leasing.h"
+#include "behaviour/tls_makers.h"
 #include "harness/checks.h"
 
 static void refusal_open(struct stage *s, const struct refusal *r, const char *strategy)
