@@ -104,8 +104,7 @@ START_TEST(names_are_announced_and_addresses_are_not)
     client = stage_connect(&s, url);
     ck_assert_str_eq(fake_tls_seen(fake_conn_at(fake, 0)).server_name, rows[i].announced);
     close_client(client);
-    ck_assert(fake_stop(fake));
-    stage_close(&s);
+    stage_close_fake(&s, fake);
   }
 }
 END_TEST
@@ -151,8 +150,7 @@ START_TEST(session_is_resumed_by_the_client_that_had_it_and_by_no_other)
     ck_assert(!resumed(fake, 6));
     close_client(first);
     close_client(second);
-    ck_assert(fake_stop(fake));
-    stage_close(&s);
+    stage_close_fake(&s, fake);
   }
 }
 END_TEST
@@ -186,8 +184,7 @@ START_TEST(session_is_not_offered_after_a_handshake_without_an_answer)
   ck_assert(fake_tls_seen(fake_conn_at(fake, last)).handshaken);
   ck_assert(!fake_tls_seen(fake_conn_at(fake, last)).resumed);
   close_client(client);
-  ck_assert(fake_stop(fake));
-  stage_close(&s);
+  stage_close_fake(&s, fake);
 }
 END_TEST
 
@@ -241,20 +238,16 @@ START_TEST(newer_version_than_the_server_has_is_refused)
   struct stage s;
   struct fake *fake;
   pmx_client *client;
-  pmx_reply *err;
 
   stage_open_named(&s, _i);
   s.server.max_version = TLS1_2_VERSION;
   fake = stage_fake(&s, OVER_TLS, answer_values, NULL);
   set_option(s.options, "tls.min_version", "1.3");
-  err = stage_refused(&s, fake_url(fake));
-  check_says_all(err, says);
-  check_fails(err, PMX_NOT_RUN, PMX_CAUSE_TLS);
+  check_stage_refused(&s, fake_url(fake), says, PMX_CAUSE_TLS);
   set_option(s.options, "tls.min_version", "1.2");
   client = stage_connect(&s, fake_url(fake));
   close_client(client);
-  ck_assert(fake_stop(fake));
-  stage_close(&s);
+  stage_close_fake(&s, fake);
 }
 END_TEST
 
@@ -281,7 +274,6 @@ START_TEST(ciphers_are_those_that_were_chosen)
   struct stage s;
   struct server *server;
   pmx_client *client;
-  pmx_reply *err;
 
   stage_open_named(&s, 0);
   server = server_start(&(struct server_options){.listen = SERVER_TLS,
@@ -290,15 +282,12 @@ START_TEST(ciphers_are_those_that_were_chosen)
                                                  .tls_key = s.server.key,
                                                  .config = choices[_i].config});
   set_option(s.options, choices[_i].option, choices[_i].wrong);
-  err = stage_refused(&s, server_url(server, SERVER_TLS));
-  check_says_all(err, says);
-  check_fails(err, PMX_NOT_RUN, PMX_CAUSE_TLS);
+  check_stage_refused(&s, server_url(server, SERVER_TLS), says, PMX_CAUSE_TLS);
   set_option(s.options, choices[_i].option, choices[_i].right);
   client = stage_connect(&s, server_url(server, SERVER_TLS));
   check_is_ok(pmx_command(client, "PING"));
   close_client(client);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 
@@ -318,8 +307,7 @@ START_TEST(groups_are_those_that_were_chosen)
   ck_assert_uint_gt(at, 0);
   ck_assert_uint_eq(len, sizeof p384_p256);
   ck_assert_mem_eq(hellos[0].bytes + at, p384_p256, len);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 

@@ -86,8 +86,7 @@ START_TEST(server_that_wants_certificates_accepts_ours)
   check_is_ok(pmx_command(client, "GET k"));
   ck_assert_int_eq(atomic_load(&asked), identity == with_function);
   close_client(client);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 

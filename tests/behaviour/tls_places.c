@@ -222,17 +222,14 @@ START_TEST(unix_socket_needs_a_name_to_check)
   ck_assert_int_eq(pmx_reply_finish(err), PMX_INVALID);
   ck_assert_uint_eq(fake_accepted(fake), 0);
   set_option(s.options, "tls.server_name", "other.test");
-  err = stage_refused(&s, fake_url(fake));
-  check_says_all(err, wrong);
-  check_fails(err, PMX_NOT_RUN, PMX_CAUSE_TLS);
+  check_stage_refused(&s, fake_url(fake), wrong, PMX_CAUSE_TLS);
   set_option(s.options, "tls.server_name", "redis.test");
   client = stage_connect(&s, fake_url(fake));
   get_value(client, "k");
   ck_assert_str_eq(fake_tls_seen(fake_conn_at(fake, fake_accepted(fake) - 1)).server_name,
                    "redis.test");
   close_client(client);
-  ck_assert(fake_stop(fake));
-  stage_close(&s);
+  stage_close_fake(&s, fake);
 }
 END_TEST
 

@@ -45,8 +45,7 @@ static void check_fake(const struct refusal *r, const char *strategy)
   ck_assert_uint_eq(fake_counts(fake).commands, 0);
   for (size_t i = 0; i < fake_accepted(fake) && !s.server.plain; i++)
     ck_assert_uint_eq(fake_received(fake_conn_at(fake, i)), 0);
-  ck_assert(fake_stop(fake));
-  stage_close(&s);
+  stage_close_fake(&s, fake);
 }
 
 START_TEST(fake_server_is_refused_and_has_seen_no_byte_of_the_login)
@@ -69,8 +68,7 @@ START_TEST(real_server_is_refused_and_has_seen_no_command)
   check_refusal(r, stage_refused(&s, server_url(server, SERVER_TLS)));
   ck_assert_int_eq(server_commands(server), before);
   check_clients(server, 0);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 
@@ -80,17 +78,13 @@ START_TEST(plain_port_of_a_real_server_is_named_as_such)
   struct server *server = server_start(&(struct server_options){.listen = SERVER_TCP});
   const char *says[] = {"is this the server's TLS port?", NULL};
   struct stage s;
-  pmx_reply *err;
   char url[64];
 
   stage_open(&s, strategies[_i]);
   s.connect_ms = 200;
   snprintf(url, sizeof url, "rediss://127.0.0.1:%u", server_port(server));
-  err = stage_refused(&s, url);
-  check_says_all(err, says);
-  check_fails(err, PMX_NOT_RUN, PMX_CAUSE_CONNECT);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  check_stage_refused(&s, url, says, PMX_CAUSE_CONNECT);
+  stage_close_server(&s, server);
 }
 END_TEST
 
@@ -109,8 +103,7 @@ START_TEST(server_without_the_defect_is_accepted)
   client = stage_connect(&s, server_url(server, SERVER_TLS));
   check_is_ok(pmx_command(client, "SET k v"));
   close_client(client);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 
@@ -178,8 +171,7 @@ START_TEST(client_of_a_server_that_turns_bad_fails_at_once_and_recovers)
   check_on_time("recovery", begun + 1000 + 500);
   check_int(pmx_command(client, "INCR n"), 2); /* none of the others had run */
   close_client(client);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 

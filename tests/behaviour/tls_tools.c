@@ -40,6 +40,18 @@ void stage_close(struct stage *s)
   certs_free(s->certs);
 }
 
+void stage_close_server(struct stage *s, struct server *server)
+{
+  ck_assert(server_stop(server));
+  stage_close(s);
+}
+
+void stage_close_fake(struct stage *s, struct fake *fake)
+{
+  ck_assert(fake_stop(fake));
+  stage_close(s);
+}
+
 void stage_present(struct stage *s, const struct cert *cert)
 {
   s->server.cert = cert_chain_file(cert);
@@ -110,6 +122,15 @@ void check_says_all(const pmx_reply *reply, const char *const *parts)
   for (; *parts; parts++)
     check_says(reply, *parts);
   ck_assert_ptr_null(strstr(pmx_reply_error(reply), CANARY));
+}
+
+void check_stage_refused(struct stage *s, const char *url, const char *const *parts,
+                         pmx_cause cause)
+{
+  pmx_reply *err = stage_refused(s, url);
+
+  check_says_all(err, parts);
+  check_fails(err, PMX_NOT_RUN, cause);
 }
 
 static void note_line(void *ud, pmx_log_level level, const char *component, const char *message)

@@ -31,6 +31,9 @@ void stage_open(struct stage *, const char *strategy);
 #define STAGE_NAME "redis.test"
 void stage_open_named(struct stage *, int i);
 void stage_close(struct stage *);
+/* The same behind its other side, which must have ended well. */
+void stage_close_server(struct stage *, struct server *);
+void stage_close_fake(struct stage *, struct fake *);
 /* The server presents this one, with its chain. */
 void stage_present(struct stage *, const struct cert *);
 struct fake *stage_fake(struct stage *, enum over, fake_handler, void *ud);
@@ -43,6 +46,8 @@ pmx_reply *stage_refused(struct stage *, const char *url);
 void set_option(pmx_options *, const char *name, const char *value); /* must be taken */
 /* The text of a failure has all of these in it, until NULL, and not the password. */
 void check_says_all(const pmx_reply *, const char *const *parts);
+/* stage_refused() with such a text and this cause; nothing has run. */
+void check_stage_refused(struct stage *, const char *url, const char *const *parts, pmx_cause);
 
 /* A log that counts, and fails the test when it shows the password. */
 struct log_seen {

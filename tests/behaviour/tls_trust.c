@@ -77,8 +77,7 @@ START_TEST(trust_is_what_was_said_or_the_systems)
   } else {
     close_client(stage_connect(&s, server_url(server, SERVER_TLS)));
   }
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 
@@ -106,8 +105,7 @@ START_TEST(skipping_verification_works_and_is_warned_of_once)
   ck_assert_ptr_nonnull(strstr(log.last_warning, "tls.insecure_skip_verify=yes"));
   ck_assert_ptr_nonnull(strstr(log.last_warning, "not verified"));
   ck_assert_int_eq(atomic_load(&log.leaks), 0);
-  ck_assert(server_stop(server));
-  stage_close(&s);
+  stage_close_server(&s, server);
 }
 END_TEST
 
@@ -157,8 +155,7 @@ START_TEST(url_asks_for_tls_and_cannot_weaken_it)
     close_client(stage_connect(&s, url));
     ck_assert_uint_eq(fake_counts(fake).handshakes, 1);
   }
-  ck_assert(fake_stop(fake));
-  stage_close(&s);
+  stage_close_fake(&s, fake);
 }
 END_TEST
 
