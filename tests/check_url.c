@@ -1,38 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check_url.c - URLs: what each part sets, what is refused and in which words, and that nothing of
  * a login is ever shown, however the URL was mangled on its way. */
-#include "api/options.h"
-#include "base/mem.h"
-#include <check.h>
+#include "harness/checks.h"
+#include "url_tools.h"
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static struct config config;
-static char error[512];
-
-static void setup(void)
-{
-  ck_assert_int_eq(config_init(&config), 0);
-}
-
-static void teardown(void)
-{
-  mem_fail_at(0, 0);
-  config_clear(&config);
-}
-
-static int set_url(const char *url)
-{
-  strcpy(error, "untouched");
-  return config_set_url(&config, url, error, sizeof error);
-}
-
-static void set(const char *name, const char *value)
-{
-  ck_assert_int_eq(config_set(&config, name, value, 0, error, sizeof error), 0);
-}
 
 /* "host port socket user password db tls", "-" for empty strings. */
 static const char *summary(void)
@@ -148,66 +120,6 @@ START_TEST(host_or_port_replace_a_socket_and_the_reverse)
 }
 END_TEST
 
-START_TEST(plain_scheme_does_not_take_tls_away)
-{
-  set("tls", "yes");
-  ck_assert_int_eq(set_url("redis://h"), 0);
-  ck_assert_int_eq(config.tls, 1);
-  ck_assert_int_eq(set_url("unix:///s"), 0);
-  ck_assert_int_eq(config.tls, 1);
-}
-END_TEST
-
-/* What the program has set, a URL, and why that is refused: "" = it is not. */
-static const struct {
-  const char *name, *value, *url, *error;
-} weaker[] = {
-    {"tls", "yes", "redis://h?tls=no",
-     "URL: tls cannot be set in a URL to \"no\" when the program has set it to \"yes\"; use "
-     "pmx_options_set"},
-    {"tls", "no", "redis://h?tls=no", ""},
-    {"tls", "no", "redis://h?tls=yes", ""},
-    {"tls", "yes", "redis://h?tls=yes", ""},
-    {"tls", "no", "rediss://h?tls.insecure_skip_verify=yes",
-     "URL: tls.insecure_skip_verify cannot be set in a URL to \"yes\", which would weaken TLS; use "
-     "pmx_options_set"},
-    {"tls", "no", "rediss://h?tls.insecure_skip_verify=no", ""},
-    {"tls.insecure_skip_verify", "yes", "rediss://h?tls.insecure_skip_verify=no", ""},
-    {"tls", "no", "rediss://h?tls.common_name=yes", "URL: tls.common_name cannot be set in a URL to "},
-    {"tls.min_version", "1.3", "rediss://h?tls.min_version=1.2",
-     "URL: tls.min_version cannot be set in a URL to less than the program has set, which would "
-     "weaken TLS; use pmx_options_set"},
-    {"tls.min_version", "1.3", "rediss://h?tls.min_version=1.3", ""},
-    {"tls", "no", "rediss://h?tls.min_version=1.3", ""},
-    {"tls", "no", "rediss://h?tls.ciphers=ALL",
-     "URL: tls.ciphers cannot be set in a URL because that could weaken TLS; use pmx_options_set"},
-    {"tls", "no", "rediss://h?tls.ciphersuites=x", "URL: tls.ciphersuites cannot be set in a URL "},
-    {"tls", "no", "rediss://h?tls.groups=x", "URL: tls.groups cannot be set in a URL because "},
-    {"tls", "no", "rediss://h?tls.ca_file=/f&tls.server_name=n&tls.crl_file=/c&tls.ca_dir=/d", ""},
-    {"tls.server_name", "n", "rediss://h?tls.ca_pem=x",
-     "URL: tls.ca_pem cannot be set in a URL, because the program has set tls.server_name: who may be "
-     "trusted comes from one of them; use pmx_options_set"},
-    {"tls.ca_pem", "x", "rediss://h?tls.server_name=n", "URL: tls.server_name cannot be set in a "},
-    {"tls.ca_file", "x", "rediss://h?tls.ca_file=", "URL: tls.ca_file cannot be set in a URL, "},
-    {"tls.crl_file", "x", "rediss://h?tls.ca_dir=y", "URL: tls.ca_dir cannot be set in a URL, "},
-    {"tls.ca_dir", "x", "rediss://h?tls.crl_file=y", "URL: tls.crl_file cannot be set in a URL, "},
-    {"tls.ca_file", "x", "rediss://h?tls.cert_file=c&tls.key_file=k&tls.retire=1s", ""},
-    {"tls.cert_file", "x", "rediss://h?tls.cert_file=c&tls.key_passphrase=p", ""},
-};
-
-START_TEST(a_url_cannot_weaken_tls)
-{
-  const char *want = weaker[_i].error;
-
-  set(weaker[_i].name, weaker[_i].value);
-  ck_assert_int_eq(set_url(weaker[_i].url), *want ? -1 : 0);
-  if (*want && want[strlen(want) - 1] == ' ')
-    ck_assert_msg(strncmp(error, want, strlen(want)) == 0, "%s", error);
-  else if (*want)
-    ck_assert_str_eq(error, want);
-}
-END_TEST
-
 START_TEST(refused_url_changes_nothing)
 {
   set("host", "old"), set("password", "oldpw");
@@ -316,13 +228,7 @@ static const struct {
 
 START_TEST(bad_urls_are_refused_with_the_part_and_what_is_valid)
 {
-  const char *want = bad[_i].error;
-
-  ck_assert_int_eq(set_url(bad[_i].url), -1);
-  if (want[strlen(want) - 1] == ' ')
-    ck_assert_msg(strncmp(error, want, strlen(want)) == 0, "%s: %s", bad[_i].url, error);
-  else
-    ck_assert_str_eq(error, want);
+  check_url(bad[_i].url, bad[_i].error);
 }
 END_TEST
 
@@ -539,23 +445,15 @@ START_TEST(the_url_itself_is_not_changed)
 }
 END_TEST
 
-#define COUNT(array) ((int)(sizeof array / sizeof *array))
-
 int main(void)
 {
-  Suite *suite = suite_create("url");
-  TCase *tc = tcase_create("url");
-  SRunner *runner = srunner_create(suite);
-  int failed;
+  TCase *tc = checks_case("url");
 
-  tcase_set_timeout(tc, 60);
   tcase_add_checked_fixture(tc, setup, teardown);
   tcase_add_loop_test(tc, parts_set_their_options, 0, COUNT(good));
   tcase_add_test(tc, query_sets_any_option);
   tcase_add_test(tc, url_wins_and_what_it_leaves_out_stays);
   tcase_add_test(tc, host_or_port_replace_a_socket_and_the_reverse);
-  tcase_add_test(tc, plain_scheme_does_not_take_tls_away);
-  tcase_add_loop_test(tc, a_url_cannot_weaken_tls, 0, COUNT(weaker));
   tcase_add_test(tc, refused_url_changes_nothing);
   tcase_add_loop_test(tc, bad_urls_are_refused_with_the_part_and_what_is_valid, 0, COUNT(bad));
   tcase_add_test(tc, long_parts_are_refused);
@@ -564,9 +462,5 @@ int main(void)
   tcase_add_loop_test(tc, common_mistakes_show_no_login, 0, COUNT(mistakes));
   tcase_add_test(tc, every_failed_allocation_leaves_the_configuration);
   tcase_add_test(tc, the_url_itself_is_not_changed);
-  suite_add_tcase(suite, tc);
-  srunner_run_all(runner, CK_NORMAL);
-  failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return checks_run("url", tc);
 }
