@@ -61,13 +61,14 @@ static void shake_hands(struct channel *c, struct tls_context *context)
 
 static void ping(struct channel *c)
 {
-  static char bytes[CHANNEL_RECV_MIN];
+  static char buf[CHANNEL_BUFFER];
+  const char *bytes;
   char text[TLS_ERROR_SIZE];
   ssize_t n;
 
   if (channel_send(c, "PING\r\n", 6) != 6)
     die("PING", channel_why(c, 1, text, sizeof text));
-  while ((n = channel_recv(c, bytes, sizeof bytes)) == NET_AGAIN)
+  while ((n = channel_recv(c, buf, &bytes)) == NET_AGAIN)
     wait_for(c->transport, NET_IN);
   if (n != 7 || memcmp(bytes, "+PONG\r\n", 7) != 0)
     die("PING", "a strange answer, or none");
