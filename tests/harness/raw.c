@@ -127,20 +127,25 @@ int raw_read(struct raw *r, struct wire_buf *into, int64_t end_ms)
   return 1;
 }
 
-/* All that can be decrypted; answers as raw_read. */
+/* All that can be decrypted; answers as raw_read. Whatever it is, the other side is told: an alert,
+ * too. */
 static int open_some(struct raw *r)
 {
   char block[16384];
   size_t before = r->in.len;
   ssize_t n;
+  int why;
+  bool told;
 
   while ((n = tls_end_read(r->tls, block, sizeof(block))) > 0)
     wire_buf_add(&r->in, block, (size_t)n);
-  if (r->in.len > before) /* an end comes to light at the next call */
-    return raw_flush(r) ? 1 : -1;
-  if (n == 0)
-    errno = 0;
-  return n < 0 && errno == EAGAIN && raw_flush(r) ? 1 : -1;
+  why = n == 0 ? 0 : errno;
+  told = raw_flush(r);
+  if (told && (r->in.len > before || why == EAGAIN)) /* an end comes to light at the next call */
+    return 1;
+  if (told)
+    errno = why;
+  return -1;
 }
 
 static int read_some(struct raw *r, int64_t end_ms)
