@@ -9,20 +9,6 @@
 #include "harness/checks.h"
 #include "reactor_stage.h"
 
-static void loop_open(struct stage *s)
-{
-  memset(s, 0, sizeof *s);
-  notices_init(&s->notices, on_log, PMX_LOG_DEBUG, s, NULL, NULL);
-  ck_assert_int_eq(reactor_open(&s->reactor, &s->notices, 1), 0);
-  ck_assert_int_eq(reactor_start(&s->reactor), 0);
-}
-
-static void loop_close(struct stage *s)
-{
-  stage_stop(s);
-  stage_close(s);
-}
-
 /* One that waits, until a job wakes it. */
 struct sleeper {
   struct stage *stage;

@@ -45,11 +45,16 @@ static inline void on_log(void *ud, pmx_log_level level, const char *component, 
   atomic_fetch_add(&s->logged, 1);
 }
 
-static inline void stage_open(struct stage *s)
+static inline void stage_open_as(struct stage *s, int loop)
 {
   memset(s, 0, sizeof *s);
   notices_init(&s->notices, on_log, PMX_LOG_DEBUG, s, NULL, NULL);
-  ck_assert_int_eq(reactor_open(&s->reactor, &s->notices, 0), 0);
+  ck_assert_int_eq(reactor_open(&s->reactor, &s->notices, loop), 0);
+}
+
+static inline void stage_open(struct stage *s)
+{
+  stage_open_as(s, 0);
 }
 
 static inline void stage_start(struct stage *s)
@@ -68,6 +73,19 @@ static inline void stage_close(struct stage *s)
 {
   reactor_destroy(&s->reactor);
   notices_destroy(&s->notices);
+}
+
+/* Without a thread: io=loop. */
+static inline void loop_open(struct stage *s)
+{
+  stage_open_as(s, 1);
+  ck_assert_int_eq(reactor_start(&s->reactor), 0);
+}
+
+static inline void loop_close(struct stage *s)
+{
+  stage_stop(s);
+  stage_close(s);
 }
 
 struct wanted {

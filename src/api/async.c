@@ -281,7 +281,6 @@ static struct async *make(pmx_client *c, struct runtime *rt, struct order *order
     a->order.encoded.bytes = a->bytes;
   }
   memset(&a->refs, 0, offsetof(struct async, client) - offsetof(struct async, refs));
-  atomic_init(&a->refs, 2); /* the call, and we */
   a->client = c;
   a->runtime = rt;
   a->timer = (struct timer){.run = time_is_up, .hold = hold};
@@ -293,9 +292,11 @@ static struct async *make(pmx_client *c, struct runtime *rt, struct order *order
 
 /* The deadline and the token come into force. It may be over by now, or pause before its next try,
  * which has set the timer then. */
-static void guard(struct async *a)
+static void guard(struct async *a, int ours)
 {
-  if (a->call.deadline != TIME_FOREVER)
+  if (a->call.deadline != TIME_FOREVER && ours)
+    timer_begin_own(&a->runtime->reactor, &a->timer, a->call.deadline);
+  else if (a->call.deadline != TIME_FOREVER)
     timer_begin(&a->runtime->reactor, &a->timer, a->call.deadline);
   if (!a->call.cancel)
     return;
@@ -326,7 +327,14 @@ static pmx_reply *submit_traced(struct async *a)
   return failure;
 }
 
-static pmx_reply *begin(struct async *a)
+/* A callback's call that begins where callbacks run: none runs meanwhile, so it is there for as
+ * long as we look at it, and nobody else touches its timer. */
+static int is_ours(const struct async *a)
+{
+  return !a->target.future && reactor_is_mine(&a->runtime->reactor);
+}
+
+static pmx_reply *begin(struct async *a, int ours)
 {
   pmx_reply *failure;
 
@@ -341,9 +349,10 @@ static pmx_reply *begin(struct async *a)
     call_let_go(&a->call);
     async_unref(a);
   } else {
-    guard(a);
+    guard(a, ours);
   }
-  async_unref(a);
+  if (!ours)
+    async_unref(a);
   return failure;
 }
 
@@ -359,6 +368,7 @@ static pmx_reply *start(pmx_client *c, const struct call *call, const struct arg
   pmx_reply *failure = NULL;
   struct runtime *rt = client_runtime(c, &failure);
   struct async *a;
+  int ours;
 
   if (!rt)
     return failure;
@@ -369,11 +379,13 @@ static pmx_reply *start(pmx_client *c, const struct call *call, const struct arg
   a->target = *target;
   memcpy(&a->call, call, offsetof(struct call, hold));
   call_allow_blocking(c, &a->order.route, &a->call);
+  ours = is_ours(a);
+  atomic_init(&a->refs, ours ? 1 : 2); /* the call, and we */
   if (a->target.future && takes_something(&a->order.route)) {
     atomic_fetch_add(&a->refs, 1);
     future_has_call(a->target.future, a);
   }
-  return begin(a);
+  return begin(a, ours);
 }
 
 pmx_reply *async_start(pmx_client *c, const pmx_call *in, struct args *args, pmx_reply *bad_args,

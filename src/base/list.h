@@ -73,4 +73,16 @@ static inline void list_take(struct list *to, struct list *from)
   list_init(from);
 }
 
+/* Moves all nodes of `from` behind those of `to`. */
+static inline void list_append(struct list *to, struct list *from)
+{
+  if (list_empty(from))
+    return;
+  from->next->prev = to->prev;
+  to->prev->next = from->next;
+  from->prev->next = to;
+  to->prev = from->prev;
+  list_init(from);
+}
+
 #endif

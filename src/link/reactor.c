@@ -10,6 +10,7 @@ void job_init(struct job *job, void (*run)(struct job *))
 {
   list_init(&job->node);
   job->run = run;
+  job->timer = NULL;
 }
 
 void reactor_post(struct reactor *r, struct job *job)
@@ -39,10 +40,22 @@ static void count_one(_Atomic unsigned *counter)
 
 unsigned reactor_backlog(const struct reactor *r)
 {
-  unsigned called = atomic_load_explicit(&r->called, memory_order_acquire);
+  unsigned called = atomic_load_explicit(&r->called, memory_order_acquire) +
+                    atomic_load_explicit(&r->own_called, memory_order_relaxed);
   unsigned ran = atomic_load_explicit(&r->ran, memory_order_relaxed);
 
   return (int)(called - ran) > 0 ? called - ran : 0; /* more may have run since */
+}
+
+/* Whoever runs it needs no lock to ask itself, as long as nobody else did before. Whether somebody
+ * did is known here wherever their order matters: the two calls have met under another lock. */
+static int call_own(struct reactor *r, struct job *job)
+{
+  if (!reactor_is_mine(r) || atomic_load_explicit(&r->others, memory_order_relaxed))
+    return 0;
+  list_push_back(&r->own_callbacks, &job->node);
+  count_one(&r->own_called);
+  return 1;
 }
 
 /* Whoever finds none tells; those who come behind, before they are taken, need not. */
@@ -50,17 +63,52 @@ void reactor_call(struct reactor *r, struct job *job, struct timer *clear)
 {
   int first;
 
+  job->timer = clear;
+  if (call_own(r, job))
+    return;
   lock_acquire(&r->lock);
-  if (clear) {
-    clear->known = 1;
-    heap_remove(&r->timers, &clear->node);
-  }
   first = list_empty(&r->callbacks);
   list_push_back(&r->callbacks, &job->node);
+  atomic_store_explicit(&r->others, 1, memory_order_relaxed);
   count_one(&r->called);
   lock_release(&r->lock);
   if (first)
     reactor_call_user(r);
+}
+
+static void clear_timer_locked(struct reactor *r, struct timer *t)
+{
+  t->known = 1;
+  heap_remove(&r->timers, &t->node);
+}
+
+static void add_own_timers_locked(struct reactor *r)
+{
+  struct heap_node *node, *next;
+
+  for (node = r->own_timers; node; node = next) {
+    next = node->next;
+    node->next = NULL;
+    heap_add(&r->timers, node, node->key);
+  }
+  r->own_timers = NULL;
+  r->own_timers_end = &r->own_timers;
+}
+
+void reactor_take_callbacks(struct reactor *r, struct list *ret)
+{
+  list_take(ret, &r->own_callbacks);
+  lock_acquire(&r->lock);
+  list_append(ret, &r->callbacks);
+  atomic_store_explicit(&r->others, 0, memory_order_relaxed);
+  add_own_timers_locked(r);
+  for (struct list *node = ret->next; node != ret; node = node->next) {
+    struct job *job = container_of(node, struct job, node);
+
+    if (job->timer)
+      clear_timer_locked(r, job->timer);
+  }
+  lock_release(&r->lock);
 }
 
 /* Leaves the lock. */
@@ -80,7 +128,19 @@ static void set_timer(struct reactor *r, struct timer *t, int64_t due)
 void timer_set(struct reactor *r, struct timer *t, int64_t due)
 {
   lock_acquire(&r->lock);
+  if (reactor_is_mine(r)) /* it may be one of them */
+    add_own_timers_locked(r);
   set_timer(r, t, due);
+}
+
+void timer_begin_own(struct reactor *r, struct timer *t, int64_t due)
+{
+  if (t->known)
+    return;
+  t->known = 1;
+  t->node.key = due;
+  *r->own_timers_end = &t->node;
+  r->own_timers_end = &t->node.next;
 }
 
 void timer_begin(struct reactor *r, struct timer *t, int64_t due)
@@ -95,8 +155,7 @@ void timer_begin(struct reactor *r, struct timer *t, int64_t due)
 void timer_clear(struct reactor *r, struct timer *t)
 {
   lock_acquire(&r->lock);
-  t->known = 1;
-  heap_remove(&r->timers, &t->node);
+  clear_timer_locked(r, t);
   lock_release(&r->lock);
 }
 
@@ -199,6 +258,7 @@ static void run_timers(struct reactor *r)
 
     t = NULL;
     lock_acquire(&r->lock);
+    add_own_timers_locked(r);
     first = heap_first(&r->timers);
     if (first && first->key <= clock_ns()) {
       t = container_of(first, struct timer, node);
@@ -256,6 +316,7 @@ static int64_t first_due(struct reactor *r)
   int64_t first;
 
   lock_acquire(&r->lock);
+  add_own_timers_locked(r);
   timer = heap_first(&r->timers);
   first = timer ? timer->key : TIME_FOREVER;
   lock_release(&r->lock);
@@ -268,12 +329,8 @@ static int64_t first_due(struct reactor *r)
 
 int reactor_calls(struct reactor *r)
 {
-  int any;
-
-  lock_acquire(&r->lock);
-  any = !list_empty(&r->callbacks);
-  lock_release(&r->lock);
-  return any || notices_pending(r->notices);
+  return !list_empty(&r->own_callbacks) || atomic_load_explicit(&r->others, memory_order_relaxed) ||
+         notices_pending(r->notices);
 }
 
 int reactor_busy(struct reactor *r)

@@ -21,6 +21,7 @@
 struct job {
   struct list node;
   void (*run)(struct job *);
+  struct timer *timer; /* reactor_call: cleared before it runs */
 };
 
 /* Something to be run once at a time, on the reactor's thread. Thread of all calls: any. */
@@ -55,7 +56,13 @@ struct reactor {
   _Atomic unsigned runner; /* who runs it now, see reactor_run.c; 0 = nobody */
   struct lock lock;        /* of jobs, callbacks, timers and helpers */
   struct list jobs, callbacks, helpers;
-  _Atomic unsigned called, ran; /* callbacks: asked for, under the lock; begun, by who runs them */
+  _Atomic int others; /* callbacks is not empty */
+  /* Without the lock, of who runs it: callbacks that it asked for itself, all older than the others;
+   * and timers that it began, and has yet to put among the timers. */
+  struct list own_callbacks;
+  struct heap_node *own_timers, **own_timers_end;
+  /* Callbacks: asked for, under the lock; by who runs it; begun, by who runs them. */
+  _Atomic unsigned called, own_called, ran;
   unsigned claims; /* how many want to run it instead of those who only help */
   struct heap timers;
   struct list sources, tickers;
@@ -77,6 +84,7 @@ int reactor_start(struct reactor *);                  /* 0 or errno */
 void reactor_close(struct reactor *, void (*final)(void *), void *arg);
 void reactor_destroy(struct reactor *); /* after the thread has ended */
 int reactor_is_me(const struct reactor *); /* 1: this thread runs it */
+int reactor_is_mine(const struct reactor *); /* 1: this thread runs it, and will run user code */
 /* Sleeps on the parker, as parker_park does; on the reactor's own thread it steps the reactor
  * instead. 0 woken, perhaps, 1 time is up. */
 int reactor_wait(struct reactor *, struct parker *, uint32_t ticket, int64_t deadline);
@@ -88,12 +96,15 @@ void reactor_end_help(struct reactor *);
 void job_init(struct job *, void (*run)(struct job *));
 void reactor_post(struct reactor *, struct job *);       /* Thread: any; does not wake */
 int reactor_posted(struct reactor *, const struct job *); /* Thread: any. 1: it is yet to run */
-/* For user code: run between two steps, never inside another call. Wakes. Clears the timer, unless
- * it is NULL. Thread: any. */
+/* For user code: run between two steps, never inside another call, in the order of asking. Wakes.
+ * The timer, unless it is NULL, is cleared before it runs. Thread: any. */
 void reactor_call(struct reactor *, struct job *, struct timer *clear);
 unsigned reactor_backlog(const struct reactor *); /* callbacks whose turn has not come. Thread: any */
 void timer_set(struct reactor *, struct timer *, int64_t due); /* again: the new time holds */
 void timer_begin(struct reactor *, struct timer *, int64_t due); /* unless set or cleared before */
+/* The same for a timer that only this thread touches, the one that runs it and its user code
+ * (reactor_is_mine), until a callback clears it. */
+void timer_begin_own(struct reactor *, struct timer *, int64_t due);
 void timer_clear(struct reactor *, struct timer *);            /* run() may be under way, see hold */
 void reactor_wake(struct reactor *);                     /* Thread: any */
 void reactor_call_user(struct reactor *);                /* the same, and io=loop: the application */
@@ -114,6 +125,6 @@ void reactor_step(struct reactor *, int64_t deadline);
 int64_t reactor_run_due(struct reactor *); /* when the next thing is due; 0 = now */
 int reactor_busy(struct reactor *);        /* something is to be done before anybody sleeps */
 int reactor_calls(struct reactor *);       /* user code waits to be run */
-int reactor_is_mine(const struct reactor *); /* 1: this thread runs it, and will run user code */
+void reactor_take_callbacks(struct reactor *, struct list *ret); /* that are there */
 
 #endif

@@ -43,15 +43,13 @@ static int is_ours(const struct reactor *r)
 
 /* ---- callbacks ---- */
 
-/* Those that are there; more may come of them. How many. */
+/* More may come of them. How many. */
 static int run_callbacks(struct reactor *r)
 {
   struct list callbacks, *node;
   int n = 0;
 
-  lock_acquire(&r->lock);
-  list_take(&callbacks, &r->callbacks);
-  lock_release(&r->lock);
+  reactor_take_callbacks(r, &callbacks);
   /* In the child of a fork inside a callback the others are the parent's. */
   while ((node = list_first(&callbacks)) && is_ours(r)) {
     struct job *job = container_of(node, struct job, node);
@@ -292,7 +290,12 @@ int reactor_open(struct reactor *r, struct notices *notices, int loop)
   lock_init(&r->lock);
   list_init(&r->jobs);
   list_init(&r->callbacks);
+  list_init(&r->own_callbacks);
+  atomic_init(&r->others, 0);
+  r->own_timers = NULL;
+  r->own_timers_end = &r->own_timers;
   atomic_init(&r->called, 0);
+  atomic_init(&r->own_called, 0);
   atomic_init(&r->ran, 0);
   list_init(&r->sources);
   list_init(&r->tickers);
