@@ -244,6 +244,42 @@ static pmx_reply *format_of(struct args *args, const char *format, ...)
   return failure;
 }
 
+static int hiredis_takes(const char *format, ...)
+{
+  char *bytes = NULL;
+  va_list ap;
+  long long size;
+
+  va_start(ap, format);
+  size = redisvFormatCommand(&bytes, format, ap);
+  va_end(ap);
+  free(bytes);
+  return size > 0;
+}
+
+/* As poolmux-hiredis(7) tells them; the rest of this file says what is the same. */
+START_TEST(differences_from_hiredis_are_those_of_the_guide)
+{
+  static const char *const neither[] = {"%c", "%p", "%5s", "%*d", "%q", "%Lf", "%n"};
+
+  for (size_t i = 0; i < sizeof neither / sizeof *neither; i++) {
+    ck_assert_msg(!hiredis_takes(neither[i], 1, 1), "hiredis takes %s", neither[i]);
+    format_refused("is not a conversion", neither[i], 1, 1);
+  }
+  ck_assert(!hiredis_takes("%zu", (size_t)1) && !hiredis_takes("%jd", (intmax_t)1));
+  ck_assert(!hiredis_takes("%td", (ptrdiff_t)1));
+  formats_to("*3\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\n1\r\n", "%zu %jd %td", (size_t)1, (intmax_t)1,
+             (ptrdiff_t)1);
+  ck_assert(hiredis_takes(""));
+  format_refused("empty", "");
+  ck_assert(hiredis_takes("%1025d", 1));
+  format_refused("over 1024", "%1025d", 1);
+  ck_assert(hiredis_takes("GET %"));
+  format_refused("is cut short", "GET %");
+  formats_as_hiredis("SET \"a b\" 'c d' %b", "x", (size_t)1); /* quotes: the same nothing */
+}
+END_TEST
+
 START_TEST(a_huge_byte_count_is_refused_unread)
 {
   struct args args;
@@ -341,6 +377,7 @@ int main(void)
       wide_fields_are_bounded,
       bad_formats_are_refused_with_the_place,
       null_strings_are_refused_with_the_place,
+      differences_from_hiredis_are_those_of_the_guide,
       a_huge_byte_count_is_refused_unread,
       long_texts_survive_growth,
       each_failed_allocation_is_nomem_and_leaks_nothing,
