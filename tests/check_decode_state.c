@@ -107,10 +107,15 @@ END_TEST
 
 START_TEST(the_build_says_what_it_reads_and_how_it_parks)
 {
+#ifdef PMX_PRIVATE_READER
+  const char *private = " (private)";
+#else
+  const char *private = "";
+#endif
   char want[64];
 
-  snprintf(want, sizeof want, "hiredis %d.%d.%d, RESP%d, park=%s", HIREDIS_MAJOR, HIREDIS_MINOR,
-           HIREDIS_PATCH, HIREDIS_MAJOR >= 1 ? 3 : 2, PARK_FUTEX ? "futex" : "cond");
+  snprintf(want, sizeof want, "hiredis %d.%d.%d%s, RESP%d, park=%s", HIREDIS_MAJOR, HIREDIS_MINOR,
+           HIREDIS_PATCH, private, HIREDIS_MAJOR >= 1 ? 3 : 2, PARK_FUTEX ? "futex" : "cond");
   ck_assert_str_eq(pmx_build_info(), want);
   ck_assert_int_eq(decoder_resp3(), HIREDIS_MAJOR >= 1);
 }

@@ -13,6 +13,13 @@
 #define RESP ", RESP2"
 #endif
 
+/* Linked into this library, and no other is used: see --with-hiredis-reader. */
+#ifdef PMX_PRIVATE_READER
+#define READER " (private)"
+#else
+#define READER ""
+#endif
+
 const char *pmx_version(void)
 {
   return POOLMUX_VERSION;
@@ -20,7 +27,8 @@ const char *pmx_version(void)
 
 const char *pmx_build_info(void)
 {
-  return "hiredis " VERSION(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH) RESP ", park=" PARK_NAME;
+  return "hiredis " VERSION(HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH) READER RESP ", park="
+      PARK_NAME;
 }
 
 int64_t pmx_now_ms(void)
