@@ -5,6 +5,7 @@
 #include <errno.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/notice.h"
 #include "base/text.h"
 #include "call/reply.h"
 #include "link/link.h"
@@ -32,6 +33,19 @@ void dial_give_up(struct link *l, pmx_cause cause, const char *text)
   fail(l, cause, text);
 }
 
+/* For whoever tells that there is a connection: said now, while no lock is held. */
+static void describe(struct link *l)
+{
+  const struct dial *d = &l->dial;
+  char where[160];
+  struct text text;
+
+  text_init(&text, l->about, sizeof l->about);
+  text_add(&text, "%s address=%s", l->conn.resp3 ? "RESP3" : "RESP2",
+           address_text(&d->lookup.addresses[d->next - 1], where, sizeof where));
+  channel_describe(&l->channel, &text);
+}
+
 void dial_end(struct link *l)
 {
   struct request *req = l->dial.request;
@@ -41,6 +55,7 @@ void dial_end(struct link *l)
   struct text text;
 
   if (!c->poisoned) {
+    describe(l);
     l->dial.request = NULL;
     request_end(req, NULL);
     return;
@@ -171,6 +186,18 @@ static void try_next(struct link *l)
   fail(l, PMX_CAUSE_CONNECT, d->error[0] ? d->error : "no time left to connect");
 }
 
+/* The failure says which check it was and names what is wrong; this is the whole certificate. */
+static void log_certificate(struct link *l, const char *where)
+{
+  char buf[768];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  channel_describe(&l->channel, &text);
+  if (text.len > 0)
+    notice_log(l->env->notices, PMX_LOG_INFO, "tls", "the certificate of %s:%s", where, buf);
+}
+
 /* The wire broke: the next address may be better. Whoever does not accept the other will not the
  * next time, and nothing that is a secret has been sent. */
 static void not_secured(struct link *l)
@@ -180,8 +207,8 @@ static void not_secured(struct link *l)
   struct text text;
 
   text_init(&text, buf, sizeof buf);
-  text_add(&text, "cannot connect to %s: TLS handshake: %s",
-           address_text(&d->lookup.addresses[d->next - 1], where, sizeof where),
+  log_certificate(l, address_text(&d->lookup.addresses[d->next - 1], where, sizeof where));
+  text_add(&text, "cannot connect to %s: TLS handshake: %s", where,
            channel_why(&l->channel, 0, reason, sizeof reason));
   if (channel_refused(&l->channel)) {
     fail(l, PMX_CAUSE_TLS, buf);

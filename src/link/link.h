@@ -73,6 +73,7 @@ struct link {
   uint64_t id;         /* of the connection */
   int refused;         /* TLS was why it was lost: the peer does not accept us, or we it */
   char lost[896];      /* why it was lost: link_explain_lost */
+  char about[768];     /* what the connection is, once it is ready: "RESP3 address=127.0.0.1:6379" */
 };
 
 /* places: how many requests may be in flight. 0 or errno. */

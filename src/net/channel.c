@@ -167,6 +167,12 @@ int channel_refused(const struct channel *c)
   return c->tls && tls_refused(c->tls);
 }
 
+void channel_describe(const struct channel *c, struct text *text)
+{
+  if (c->tls)
+    tls_describe(c->tls, text);
+}
+
 const char *channel_why(const struct channel *c, int sending, char *buf, size_t size)
 {
   int err = sending ? c->transport->send_err : c->transport->err;

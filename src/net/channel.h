@@ -57,6 +57,8 @@ static inline int channel_amid(const struct channel *c)
 
 /* 1: TLS, not the network, is why it failed: the peer, or what it showed, is not accepted. */
 int channel_refused(const struct channel *);
+/* Of TLS, what tls_describe says; of a plain one nothing. The reader's. */
+void channel_describe(const struct channel *, struct text *);
 /* What the last NET_ERROR of receiving, or of sending, was. */
 const char *channel_why(const struct channel *, int sending, char *buf, size_t size);
 

@@ -192,6 +192,13 @@ ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t s
   return got > 0 ? (ssize_t)got : result;
 }
 
+void tls_describe(struct tls *t, struct text *text)
+{
+  lock_acquire(&t->lock);
+  tls_context_describe(t->context, t->ssl, text);
+  lock_release(&t->lock);
+}
+
 int tls_refused(const struct tls *t)
 {
   return t->refused;

@@ -46,6 +46,7 @@ int tls_held(const struct tls *);                      /* 1: there is output. Th
 
 /* Why it failed; the reader and the writer each have their own. "" = it did not. */
 const char *tls_why(const struct tls *, int sealing);
+void tls_describe(struct tls *, struct text *); /* tls_context_describe. The reader's */
 /* 1: one side did not accept the other; 0: the wire ended, or nothing happened. The reader's. */
 int tls_refused(const struct tls *);
 

@@ -10,6 +10,7 @@
 #include "call/config.h"
 
 struct ssl_st; /* OpenSSL's SSL */
+struct text;
 struct tls_context;
 
 enum { TLS_ERROR_SIZE = 512 }; /* room for everything that is said here */
@@ -30,6 +31,10 @@ struct ssl_st *tls_context_connect(struct tls_context *);
  * subject, what to set. Takes what is in the thread's OpenSSL error queue and leaves that empty.
  * After a failed handshake no old session is offered any more. */
 void tls_context_explain(struct tls_context *, struct ssl_st *, char *buf, size_t size);
+
+/* Adds what it is and whom it is with: " tls=TLSv1.3 cipher=... verified="name" from=... until=...
+ * subject=... issuer=...". Of one that failed: its certificate, if one came. */
+void tls_context_describe(const struct tls_context *, const struct ssl_st *, struct text *);
 
 /* No old session is offered any more: for a handshake that ended in another way. Thread: any */
 void tls_context_forget(struct tls_context *);

@@ -67,5 +67,6 @@ int tls_load_no_memory(struct tls_load *); /* -1 */
 
 /* tls_explain_cert.c */
 void tls_explain_verdict(const struct tls_context *, const struct tls_verdict *, struct text *);
+void tls_add_x509_name(struct text *, const X509_NAME *); /* quoted, at most 100 bytes of it */
 
 #endif

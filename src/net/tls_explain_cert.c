@@ -13,7 +13,7 @@ enum { SUBJECT_MAX = 100, NAME_SHOWN_MAX = 64, NAMES_SHOWN = 8 };
 
 /* ---- parts ---- */
 
-static void add_x509_name(struct text *t, const X509_NAME *name)
+void tls_add_x509_name(struct text *t, const X509_NAME *name)
 {
   const unsigned long flags =
       XN_FLAG_ONELINE &
@@ -36,7 +36,7 @@ static void add_subject(struct text *t, const struct tls_verdict *v)
 {
   if (v->cert) {
     text_add(t, " (subject ");
-    add_x509_name(t, X509_get_subject_name(v->cert));
+    tls_add_x509_name(t, X509_get_subject_name(v->cert));
     text_add(t, ")");
   }
 }
@@ -45,7 +45,7 @@ static void add_issuer(struct text *t, const struct tls_verdict *v)
 {
   if (v->cert) {
     text_add(t, " (issuer ");
-    add_x509_name(t, X509_get_issuer_name(v->cert));
+    tls_add_x509_name(t, X509_get_issuer_name(v->cert));
     text_add(t, ")");
   }
 }

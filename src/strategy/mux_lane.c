@@ -105,7 +105,7 @@ static void dial_succeeded(struct mux_lane *ml, int64_t now)
     mux_renew_lane(ml, ml->config.tls_retire, now);
   backoff_done(&ml->backoff);
   notice_event(m->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, link->id, m->env->name,
-               link->conn.resp3 ? "RESP3" : "RESP2");
+               link->about);
   notice_log(m->env->notices, PMX_LOG_INFO, "mux", "%s: connection %llu is ready", m->name,
              (unsigned long long)link->id);
   ticker_advance(&ml->ticker, now + LOOK_NS);

@@ -180,7 +180,7 @@ static void dial_done(struct slot *slot, int64_t now)
   slot->fresh = 1;
   set_expiry(slot, now);
   notice_event(p->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, slot->link.id, p->env->name,
-               slot->link.conn.resp3 ? "RESP3" : "RESP2");
+               slot->link.about);
   notice_log(p->env->notices, PMX_LOG_INFO, "pool", "%s: connection %llu is ready", p->name,
              (unsigned long long)slot->link.id);
   pool_watch_clock(p, time_after(now, pool_interval(p)));

@@ -151,14 +151,17 @@ static void dial_failed(struct subscriber *s, const pmx_reply *reply, int64_t no
 static void dial_succeeded(struct subscriber *s, int64_t now)
 {
   struct link *link = &feeding_feed(s->feeding)->link;
+  char about[sizeof link->about + 16];
+  struct text text;
 
   s->state = SUBSCRIBER_OPEN;
   s->opened_at = s->still_since = now;
   s->unused_since = 0;
   backoff_done(&s->backoff);
   ticker_advance(&s->ticker, now + NS_PER_MS);
-  notice_event(s->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, link->id, s->env->name,
-               link->conn.resp3 ? "RESP3, subscriptions" : "RESP2, subscriptions");
+  text_init(&text, about, sizeof about);
+  text_add(&text, "%s subscriptions", link->about);
+  notice_event(s->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, link->id, s->env->name, about);
   notice_log(s->env->notices, PMX_LOG_INFO, "sub", "%s: connection %llu is ready", s->name,
              (unsigned long long)link->id);
 }
