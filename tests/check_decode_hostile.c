@@ -231,7 +231,10 @@ START_TEST(what_is_not_resp_breaks_the_stream)
     const char *wire, *word;
   } cases[] = {
       {"HTTP/1.1 400 Bad Request\r\n", "begins with \"HTTP/1.1 400"},
+      {"HTTP/1.1 400 Bad Request\r\n", ": that is a web server, check host and port"},
       {"\x15\x03\x01\x00\x02\x02", "begins with \"\\x15\\x03"},
+      {"\x15\x03\x01\x00\x02\x02", ": that is TLS, set tls=yes or write rediss://"},
+      {"220 mail.example.com ESMTP\r\n", ": is that a Redis server at all?"},
       {"\r\n", "type byte"},
       {":1.5\r\n", "integer"},
       {":\r\n", "integer"},

@@ -150,10 +150,43 @@ static void refuse(struct conn *c, pmx_cause cause, const char *what, const pmx_
   conn_poison(c, cause, buf);
 }
 
-/* A server without room for us answers whatever comes first with this, then hangs up. */
-static int is_full(const pmx_reply *reply)
+/* A server that does not want us answers whatever comes first with one of these, then hangs up. 1:
+ * it did. */
+static int turned_away(struct conn *c, const pmx_reply *reply)
 {
-  return strstr(pmx_reply_error(reply), "max number of clients") != NULL;
+  if (strstr(pmx_reply_error(reply), "max number of clients"))
+    refuse(c, PMX_CAUSE_CONNECT, "connection refused, no room for another (its maxclients)", reply);
+  else if (reply_is_code(reply, "DENIED"))
+    refuse(c, PMX_CAUSE_CONNECT, "connection refused, it is in protected mode", reply);
+  return c->poisoned;
+}
+
+/* Whose login: the name may come from a credentials function, and so be new to whoever reads it. */
+static void refuse_login(struct conn *c, const pmx_reply *reply)
+{
+  const struct handshake *h = &c->handshake;
+  char buf[320];
+  struct text what;
+
+  if (!h->user && !h->password) {
+    refuse(c, PMX_CAUSE_AUTH, "the server wants a password (options user, password)", reply);
+    return;
+  }
+  text_init(&what, buf, sizeof buf);
+  text_add(&what, "login refused, user \"");
+  text_add_quoted(&what, h->user ? h->user : "default", h->user ? strlen(h->user) : 7, 64);
+  text_add(&what, "\" (options user, password)");
+  refuse(c, PMX_CAUSE_AUTH, buf, reply);
+}
+
+static void refuse_database(struct conn *c, const pmx_reply *reply)
+{
+  char buf[64];
+  struct text what;
+
+  text_init(&what, buf, sizeof buf);
+  text_add(&what, "database %lld refused (option db)", (long long)c->config->db);
+  refuse(c, PMX_CAUSE_AUTH, buf, reply);
 }
 
 static void hello_failed(struct conn *c, const pmx_reply *reply)
@@ -161,28 +194,20 @@ static void hello_failed(struct conn *c, const pmx_reply *reply)
   struct handshake *h = &c->handshake;
   int no_resp3 = reply_is_code(reply, "NOPROTO") || reply_is_code(reply, "ERR");
 
-  if (is_full(reply)) {
-    refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
-  } else if (no_resp3 && c->config->protocol == PROTOCOL_AUTO) {
+  if (no_resp3 && c->config->protocol == PROTOCOL_AUTO) {
     h->refused_resp3 = 1;
     say_login(c);
   } else if (no_resp3) {
     refuse(c, PMX_CAUSE_PROTOCOL, "RESP3 was refused (protocol=resp3)", reply);
   } else {
-    refuse(c, PMX_CAUSE_AUTH, "login refused", reply);
+    refuse_login(c, reply);
   }
-}
-
-static void ping_failed(struct conn *c, const pmx_reply *reply)
-{
-  if (is_full(reply))
-    refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
-  else if (reply_is_code(reply, "NOAUTH"))
-    refuse(c, PMX_CAUSE_AUTH, "the server wants a password (options user, password)", reply);
 }
 
 static void step_failed(struct conn *c, enum step step, const pmx_reply *reply)
 {
+  if (turned_away(c, reply))
+    return;
   switch (step) {
   case STEP_RESET:
     refuse(c, PMX_CAUSE_PROTOCOL, "RESET was refused", reply);
@@ -191,19 +216,20 @@ static void step_failed(struct conn *c, enum step step, const pmx_reply *reply)
     hello_failed(c, reply);
     return;
   case STEP_AUTH:
-    refuse(c, is_full(reply) ? PMX_CAUSE_CONNECT : PMX_CAUSE_AUTH, "login refused", reply);
+    refuse_login(c, reply);
     return;
   case STEP_SELECT:
-    refuse(c, is_full(reply) ? PMX_CAUSE_CONNECT : PMX_CAUSE_AUTH, "database refused (option db)",
-           reply);
+    if (reply_is_code(reply, "NOAUTH"))
+      refuse_login(c, reply);
+    else
+      refuse_database(c, reply);
     return;
   case STEP_NAME:
   case STEP_INFO:
-    if (is_full(reply))
-      refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
     return;
   case STEP_PING:
-    ping_failed(c, reply);
+    if (reply_is_code(reply, "NOAUTH"))
+      refuse_login(c, reply);
     return;
   }
 }
@@ -248,7 +274,8 @@ void handshake_reply(struct conn *c, const pmx_reply *reply)
 
   if (h->answered >= h->expected || h->sent < h->ends[h->answered]) {
     if (pmx_reply_type(reply) == PMX_TYPE_ERROR) {
-      refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
+      if (!turned_away(c, reply))
+        refuse(c, PMX_CAUSE_CONNECT, "connection refused", reply);
       return;
     }
     conn_poison(c, PMX_CAUSE_PROTOCOL, "the server answered before it was asked");

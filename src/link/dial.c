@@ -3,6 +3,7 @@
  * name lookup → each address in turn, with a fair share of the time left → credentials → handshake.
  * A failed address goes on to the next, a failed login does not. */
 #include <errno.h>
+#include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/notice.h"
@@ -46,6 +47,18 @@ static void describe(struct link *l)
   channel_describe(&l->channel, &text);
 }
 
+/* What may be behind a server that lets itself be connected to and does not log us in. */
+static const char *guess(const struct link *l)
+{
+  const struct conn *c = &l->conn;
+
+  if (c->cause == PMX_CAUSE_TIMEOUT)
+    return " (connect_timeout): it accepts connections, so is it stopped, or busy with one command?";
+  if (c->cause == PMX_CAUSE_LOST && !l->env->tls && !decoder_heard(c->decoder))
+    return ", without a word: is this a port for TLS (rediss://), or a proxy that has no server?";
+  return "";
+}
+
 void dial_end(struct link *l)
 {
   struct request *req = l->dial.request;
@@ -64,7 +77,7 @@ void dial_end(struct link *l)
   if (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_TIMEOUT)
     cause = l->refused ? PMX_CAUSE_TLS : PMX_CAUSE_CONNECT;
   text_init(&text, buf, sizeof buf);
-  text_add(&text, "cannot log in to %s: %s", l->env->name, c->text);
+  text_add(&text, "cannot log in to %s: %s%s", l->env->name, c->text, guess(l));
   fail(l, cause, buf);
 }
 
@@ -260,6 +273,19 @@ static void connected(struct link *l)
     shake_hands(l);
 }
 
+static void lookup_expired(struct link *l)
+{
+  const char *host = l->env->endpoint.host;
+  char buf[448];
+  struct text text;
+
+  text_init(&text, buf, sizeof buf);
+  text_add(&text, "host \"");
+  text_add_quoted(&text, host, strlen(host), 80);
+  text_add(&text, "\": the name lookup gave no answer in time (connect_timeout)");
+  dial_give_up(l, PMX_CAUSE_DNS, buf);
+}
+
 void dial_io(struct source *source, unsigned events)
 {
   struct link *l = container_of(source, struct link, source);
@@ -267,7 +293,7 @@ void dial_io(struct source *source, unsigned events)
   int err = source->broken ? ENOMEM : ETIMEDOUT;
 
   if (d->resolving) {
-    dial_give_up(l, PMX_CAUSE_DNS, "the name lookup gave no answer in time");
+    lookup_expired(l);
     return;
   }
   if (events && d->securing) {

@@ -37,6 +37,18 @@ static int in_reply(const struct decoder *d)
   return d->build.reader && d->build.reader->ridx >= 0;
 }
 
+/* What answers in place of a Redis server, when that can be told. */
+static const char *guess(const struct decoder *d)
+{
+  if (d->replies > 0)
+    return "";
+  if (d->peek_len >= 2 && d->peek[0] == 0x15 && d->peek[1] == 0x03) /* RFC 8446: an alert */
+    return ": that is TLS, set tls=yes or write rediss://";
+  if (d->peek_len >= 5 && memcmp(d->peek, "HTTP/", 5) == 0)
+    return ": that is a web server, check host and port";
+  return ": is that a Redis server at all?";
+}
+
 static enum decode_result fail(struct decoder *d, pmx_cause cause, const char *why)
 {
   struct text text;
@@ -50,7 +62,7 @@ static enum decode_result fail(struct decoder *d, pmx_cause cause, const char *w
     text_add(&text, "; reply %llu of this connection begins with \"",
              (unsigned long long)d->replies + 1);
     text_add_quoted(&text, d->peek, d->peek_len, PEEK_MAX);
-    text_add(&text, "\"");
+    text_add(&text, "\"%s", guess(d));
   }
   return DECODE_ERROR;
 }
@@ -258,6 +270,11 @@ enum decode_result decoder_next(struct decoder *d, pmx_reply **ret)
     d->build.tree = NULL;
   }
   return DECODE_MORE;
+}
+
+int decoder_heard(const struct decoder *d)
+{
+  return d->fed > 0;
 }
 
 int decoder_idle(const struct decoder *d)

@@ -28,6 +28,7 @@ void decoder_reset(struct decoder *, const struct decode_limits *); /* for a new
                                          fail lazily: the next feed then reports DECODE_ERROR */
 int decoder_feed(struct decoder *, const char *bytes, size_t len); /* 0, or -1: see decoder_error */
 enum decode_result decoder_next(struct decoder *, pmx_reply **ret);
+int decoder_heard(const struct decoder *); /* 1: bytes have come on this connection */
 int decoder_idle(const struct decoder *); /* 1: no byte is buffered and no reply is half read */
 /* How a reply begins that is half read, a few bytes of it; NULL: there is none. */
 const char *decoder_begun(const struct decoder *, size_t *ret_len);
