@@ -106,7 +106,7 @@ struct slot {
   int leased; /* IN_USE for a lease */
   int busy;   /* IN_USE and a call is inside */
   int outdated; /* made with settings that were replaced: expires without waiting for its turn */
-  int exempt; /* that call blocks at the server: no leak */
+  int exempt; /* that call waits at the server: no leak */
   int told;   /* its leak was reported */
   enum close_reason reason;
   uint64_t ticket;    /* of the current use; a stale one is refused */

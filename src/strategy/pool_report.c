@@ -17,6 +17,40 @@ static const struct slot *longest_use(const struct pool *p)
   return longest;
 }
 
+/* Who has them, and what that calls for: leases that are out while nothing runs on them, then
+ * commands that wait at the server, then simply too much to do. */
+static void add_users(struct text *text, const struct pool *p, int64_t now)
+{
+  const struct slot *oldest = NULL;
+  unsigned leases = 0, blocked = 0;
+
+  for (size_t i = 0; i < p->slot_count; i++) {
+    const struct slot *slot = p->slots[i];
+
+    if (slot->state != SLOT_IN_USE)
+      continue;
+    blocked += slot->busy && slot->exempt;
+    if (!slot->leased || slot->busy)
+      continue;
+    leases++;
+    if (!oldest || slot->borrowed_at < oldest->borrowed_at)
+      oldest = slot;
+  }
+  if (oldest) {
+    text_add(text, "; %u of them leases on which nothing runs, the oldest for ", leases);
+    text_add_ms(text, now - oldest->borrowed_at);
+    text_add(text, " (last command %s): was pmx_release forgotten? pool.leak_warn, pool.leak_reclaim",
+             oldest->command ? oldest->command : "none");
+  }
+  if (blocked)
+    text_add(text,
+             "; %u of them wait in blocking commands: give those a client of their own, or raise "
+             "pool.max_size",
+             blocked);
+  if (!oldest && !blocked && p->count[SLOT_IN_USE])
+    text_add(text, "; all of them work: raise pool.max_size, or find out what makes them slow");
+}
+
 static void add_state(struct text *text, const struct pool *p, int64_t now)
 {
   const struct slot *slot = longest_use(p);
@@ -30,6 +64,7 @@ static void add_state(struct text *text, const struct pool *p, int64_t now)
     text_add(text, " (%s%s)", slot->leased ? "lease, last command " : "",
              slot->command ? slot->command : "none");
   }
+  add_users(text, p, now);
   if (p->backoff.error_at) {
     text_add(text, "; last connect error ");
     text_add_ms(text, now - p->backoff.error_at);

@@ -51,7 +51,8 @@ void pool_assign(struct pool *p, struct slot *slot, struct request *req, int64_t
   slot_set(slot, SLOT_IN_USE);
   slot->leased = req->kind == REQUEST_LEASE;
   slot->busy = 1;
-  slot->exempt = slot->told = 0;
+  slot->exempt = (req->route.flags & ROUTE_BLOCKING) != 0;
+  slot->told = 0;
   slot->borrowed_at = slot->quiet_since = now;
   slot->command = req->route.command;
   req->ticket = ++slot->ticket;

@@ -93,7 +93,8 @@ static void tell_leak(struct slot *slot, int64_t age)
   text_init(&text, detail, sizeof detail);
   text_add(&text, "a lease has been out for ");
   text_add_ms(&text, age);
-  text_add(&text, "; its last command is %s", slot->command ? slot->command : "none");
+  text_add(&text, "; its last command is %s: was pmx_release forgotten?",
+           slot->command ? slot->command : "none");
   notice_event(p->env->notices, PMX_EVENT_LEAK, PMX_CAUSE_NONE, slot->link.id, p->env->name,
                detail);
   notice_log(p->env->notices, PMX_LOG_WARN, "pool", "%s: %s", p->name, detail);

@@ -94,6 +94,8 @@ START_TEST(exhausted_pool_names_itself_its_counts_the_longest_use_and_the_last_c
   check_says(reply, "live 1, idle 0, in use 1, connecting 0, waiting 1, max 1");
   check_says(reply, "longest in use ");
   check_says(reply, "last command GET");
+  check_says(reply, "1 of them leases on which nothing runs, the oldest for ");
+  check_says(reply, "(last command GET): was pmx_release forgotten?");
   check_says(reply, "last connect error ");
   check_says(reply, "refused");
   check_fails(reply, PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
@@ -149,6 +151,44 @@ START_TEST(wait_timeout_of_zero_refuses_when_busy_and_does_not_cut_a_connect)
 }
 END_TEST
 
+/* BLPOP is not answered. */
+static int answer_but_blpop(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+{
+  return strcmp(argv[0], "BLPOP") == 0 ? 0 : answer_values(ud, conn, argc, argv, len);
+}
+
+static void pop_in_background(void *client)
+{
+  pmx_call call = call_alone(client, 60000);
+
+  check_fails(pmx_do(client, &call, "BLPOP", "q", "0", (char *)NULL), PMX_UNKNOWN,
+              PMX_CAUSE_LOST);
+}
+
+START_TEST(pool_that_consumers_occupy_says_so)
+{
+  struct fake *fake = fake_for(&ways[_i], answer_but_blpop, NULL);
+  pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "2",
+                                   "pool.wait_timeout", "40ms", "retry.max", "0", NULL);
+  struct background *threads[2];
+  pmx_reply *reply;
+
+  for (int i = 0; i < 2; i++)
+    threads[i] = background_start(pop_in_background, client);
+  ck_assert(fake_wait_seen(fake, "BLPOP", 2, SOON_MS));
+  reply = get(client, PMX_FOREVER);
+  check_says(reply, "longest in use ");
+  check_says(reply, "2 of them wait in blocking commands: give those a client of their own");
+  check_fails(reply, PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
+  for (size_t i = 0; i < fake_accepted(fake); i++)
+    fake_close(fake_conn_at(fake, i));
+  for (int i = 0; i < 2; i++)
+    background_join(threads[i]);
+  close_client(client);
+  ck_assert(fake_stop(fake));
+}
+END_TEST
+
 START_TEST(raising_max_size_serves_the_waiter)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
@@ -180,6 +220,7 @@ int main(void)
   add_for_ways_with(LEASES, tc,
                     wait_ends_at_the_earlier_of_wait_timeout_and_deadline_and_says_which);
   add_for_ways_with(LEASES, tc, wait_timeout_of_zero_refuses_when_busy_and_does_not_cut_a_connect);
+  add_for_ways_with(LEASES, tc, pool_that_consumers_occupy_says_so);
   add_for_ways_with(LEASES, tc, raising_max_size_serves_the_waiter);
   return checks_run("exhaustion", tc);
 }
