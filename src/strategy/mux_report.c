@@ -31,6 +31,13 @@ static void add_state(struct text *text, const struct mux_lane *ml, int64_t now)
   }
 }
 
+/* A command that waits for a key is allowed to get none. */
+static int is_silent(const struct request *req, pmx_status status, pmx_cause cause)
+{
+  return status == PMX_UNKNOWN && cause == PMX_CAUSE_TIMEOUT &&
+         !(req->route.flags & ROUTE_BLOCKING);
+}
+
 static pmx_reply *explain(const struct mux_lane *ml, pmx_status status, pmx_cause cause,
                           const struct request *req, const char *what, int64_t now)
 {
@@ -43,6 +50,8 @@ static pmx_reply *explain(const struct mux_lane *ml, pmx_status status, pmx_caus
   text_add_ms(&text, now - req->queued_at);
   text_add(&text, ": ");
   add_state(&text, ml, now);
+  if (is_silent(req, status, cause))
+    text_add(&text, ": is the server stopped, or busy with one command (SLOWLOG GET)?");
   return reply_failure_text(status, cause, buf);
 }
 

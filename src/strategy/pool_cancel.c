@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pool_cancel.c - a request that its issuer gives up, or whose time is over: off the queue, or off
  * its link, or unblocked at the server. */
-#include <stdio.h>
+#include "base/text.h"
 #include "call/reply.h"
 #include "strategy/pool.h"
 
@@ -51,22 +51,36 @@ static void cancel_queued(struct pool *p, struct request *req, pmx_cause cause)
   pool_end(p, req, pool_explain_wait(p, req, cause, now));
 }
 
+/* A command that waits for a key is allowed to get none. */
+static void add_guess(struct text *text, const struct request *req)
+{
+  text_add(text, ", after ");
+  text_add_ms(text, clock_ns() - req->queued_at);
+  if (!(req->route.flags & ROUTE_BLOCKING))
+    text_add(text, ": is the server stopped, or busy with one command (SLOWLOG GET)?");
+}
+
 static void cancel_on_link(struct pool *p, struct request *req, pmx_cause cause)
 {
   struct link *link = atomic_load(&req->link);
   const struct unblock *u = &slot_of(link)->unblock;
-  const char *format = "%s got no answer from %s in time";
-  char text[256];
+  static const char silent[] = "%s got no answer from %s in time";
+  const char *format = silent;
+  char buf[512];
+  struct text text;
 
   if (u->begun)
     cause = u->cause;
+  text_init(&text, buf, sizeof buf);
   if ((req->sent == 0 && u->step != STEP_FENCE) || u->step == STEP_ID || u->step == STEP_RUN)
     format = cause == PMX_CAUSE_CANCELED ? "%s was cancelled before it was sent to %s"
                                          : "%s was not sent to %s: no time was left";
   else if (cause == PMX_CAUSE_CANCELED)
     format = "%s was cancelled while %s answered it";
-  snprintf(text, sizeof text, format, req->route.command, p->env->name);
-  link_abandon(link, req, cause, text);
+  text_add(&text, format, req->route.command, p->env->name);
+  if (format == silent)
+    add_guess(&text, req);
+  link_abandon(link, req, cause, buf);
 }
 
 void pool_expire_queued(struct pool *p, int64_t now, int64_t *next)
