@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* common.c - see common.h. */
+#include "common.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PASSWORD_SIZE = 65536 + 2 };
+
+/* ---- the end ---- */
+
+void tool_misused(const struct tool *t, const char *format, ...)
+{
+  va_list args;
+
+  fprintf(stderr, "%s: ", t->name);
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fprintf(stderr, "\n%s --help tells how it is used.\n", t->name);
+  exit(EXIT_USAGE);
+}
+
+static void version(const struct tool *t)
+{
+  printf("%s %s (%s)\n", t->name, pmx_version(), pmx_build_info());
+  exit(EXIT_OK);
+}
+
+/* ---- options ---- */
+
+static void set(struct tool *t, const char *name, const char *value)
+{
+  if (pmx_options_set(t->options, name, value) != PMX_OK)
+    tool_misused(t, "%s", pmx_options_error(t->options));
+}
+
+static void wipe(char *text)
+{
+  memset(text, 'x', strlen(text));
+}
+
+static void set_from_environment(struct tool *t, const char *variable, const char *option)
+{
+  const char *value = getenv(variable);
+
+  if (value && *value)
+    set(t, option, value);
+}
+
+static void log_line(void *ud, pmx_log_level level, const char *component, const char *message)
+{
+  static const char *const names[] = {"error", "warn", "info", "debug"};
+
+  (void)ud;
+  fprintf(stderr, "%s %s: %s\n", names[level], component, message);
+}
+
+void tool_begin(struct tool *t, const char *name, const char *help)
+{
+  *t = (struct tool){.name = name, .help = help, .options = pmx_options_new()};
+  if (!t->options) {
+    fprintf(stderr, "%s: out of memory\n", name);
+    exit(EXIT_FAILED);
+  }
+  set_from_environment(t, "POOLMUX_PASSWORD", "password");
+  set_from_environment(t, "POOLMUX_KEY_PASSPHRASE", "tls.key_passphrase");
+}
+
+void tool_end(struct tool *t)
+{
+  pmx_options_free(t->options);
+  free(t->url);
+}
+
+static void set_pair(struct tool *t, char *pair)
+{
+  char *value = strchr(pair, '=');
+
+  if (!value)
+    tool_misused(t, "-o wants NAME=VALUE, and \"%s\" has no \"=\"", pair);
+  *value++ = '\0';
+  set(t, pair, value);
+  if (!pmx_options_get(t->options, pair)) /* secret: ps shows arguments */
+    wipe(value);
+  value[-1] = '=';
+}
+
+static void read_password(struct tool *t, const char *path)
+{
+  static char line[PASSWORD_SIZE];
+  FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+
+  if (!file || (!fgets(line, PASSWORD_SIZE, file) && ferror(file)))
+    tool_misused(t, "the password file \"%s\" cannot be read: %s", path, strerror(errno));
+  line[strcspn(line, "\r\n")] = '\0';
+  set(t, "password", line);
+  explicit_bzero(line, PASSWORD_SIZE);
+  if (file != stdin)
+    fclose(file);
+}
+
+void tool_option(struct tool *t, int opt, char *arg)
+{
+  switch (opt) {
+  case 'o':
+    set_pair(t, arg);
+    break;
+  case 't':
+    set(t, "connect_timeout", arg);
+    set(t, "command_timeout", arg);
+    break;
+  case TOOL_PASSWORD_FILE:
+    read_password(t, arg);
+    break;
+  case 'j':
+    t->json = 1;
+    break;
+  case 'v':
+    t->verbose = 1;
+    pmx_options_set_log(t->options, log_line, PMX_LOG_DEBUG, NULL);
+    break;
+  case 'h':
+    fputs(t->help, stdout);
+    exit(EXIT_OK);
+  case 'V':
+    version(t);
+    break;
+  default: /* getopt has said what is wrong */
+    fprintf(stderr, "%s --help tells how it is used.\n", t->name);
+    exit(EXIT_USAGE);
+  }
+}
+
+/* ---- URLs ---- */
+
+void tool_url(struct tool *t, char *arg)
+{
+  char *login = strstr(arg, "://"), *query;
+
+  t->url = strdup(arg);
+  if (!t->url)
+    tool_misused(t, "out of memory");
+  login = login ? login + 3 : arg;
+  query = strchr(login, '?');
+  if (strchr(login, '@'))
+    memset(login, 'x', (size_t)(strrchr(login, '@') - login));
+  if (query)
+    wipe(query + 1);
+}
+
+/* With an @ out of place nobody knows where the login ends. */
+const char *tool_shown_url(const char *url, char *buf, size_t size)
+{
+  const char *host = strstr(url, "://"), *at = strchr(url, '@');
+  int scheme = host ? (int)(host + 3 - url) : 0;
+  size_t authority = strcspn(url + scheme, "/?#");
+
+  if (at && (at > url + scheme + authority || strchr(at + 1, '@'))) {
+    snprintf(buf, size, "%.*s...", scheme, url);
+    return buf;
+  }
+  host = at ? at + 1 : url + scheme;
+  snprintf(buf, size, "%.*s%.*s", scheme, url, (int)strcspn(host, "?#"), host);
+  return buf;
+}
+
+/* ---- looks ---- */
+
+const char *tool_style(FILE *stream, enum tool_style style)
+{
+  static const char *const codes[] = {"\033[0m", "\033[32m", "\033[1;31m", "\033[1m"};
+  const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+
+  if (!isatty(fileno(stream)) || (no_colour && *no_colour) || !term || strcmp(term, "dumb") == 0)
+    return "";
+  return codes[style];
+}
+
+/* ---- signals ---- */
+
+static struct {
+  pmx_cancel *token;
+  sigset_t set;
+  _Atomic int armed;
+} watch;
+
+static void *wait_for_signals(void *unused)
+{
+  int sig = SIGINT;
+
+  (void)unused;
+  sigwait(&watch.set, &sig);
+  if (atomic_exchange(&watch.armed, 0)) {
+    pmx_cancel_fire(watch.token);
+    sigwait(&watch.set, &sig);
+  }
+  signal(sig, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &watch.set, NULL);
+  kill(getpid(), sig);
+  return NULL;
+}
+
+void tool_watch_signals(pmx_cancel *token)
+{
+  pthread_t thread;
+
+  watch.token = token;
+  sigemptyset(&watch.set);
+  sigaddset(&watch.set, SIGINT);
+  sigaddset(&watch.set, SIGTERM);
+  sigaddset(&watch.set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &watch.set, NULL);
+  if (pthread_create(&thread, NULL, wait_for_signals, NULL) == 0)
+    pthread_detach(thread);
+  else
+    pthread_sigmask(SIG_UNBLOCK, &watch.set, NULL);
+}
+
+void tool_arm(int armed)
+{
+  atomic_store(&watch.armed, armed);
+}
+
+/* ---- JSON ---- */
+
+/* Bytes of the character that begins here, or 0: it is none. RFC 3629. */
+static int utf8_length(const unsigned char *s)
+{
+  int n = s[0] < 0x80                   ? 1
+          : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
+          : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
+          : s[0] >= 0xF0 && s[0] < 0xF5 ? 4
+                                        : 0;
+
+  for (int i = 1; i < n; i++)
+    if ((s[i] & 0xC0) != 0x80)
+      return 0;
+  if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
+      (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F))
+    return 0;
+  return n;
+}
+
+void json_text(FILE *out, const char *text)
+{
+  const unsigned char *s = (const unsigned char *)text;
+
+  if (!text) {
+    fputs("null", out);
+    return;
+  }
+  fputc('"', out);
+  while (*s) {
+    int n = utf8_length(s);
+
+    if (n == 0)
+      fputs("\\ufffd", out);
+    else if (*s == '"' || *s == '\\')
+      fprintf(out, "\\%c", *s);
+    else if (*s < ' ' || *s == 127)
+      fprintf(out, "\\u%04x", *s);
+    else
+      fwrite(s, 1, (size_t)n, out);
+    s += n ? n : 1;
+  }
+  fputc('"', out);
+}
+
+void json_member(FILE *out, const char *name, const char *text)
+{
+  fprintf(out, ",\"%s\":", name);
+  json_text(out, text);
+}
+
+void json_number(FILE *out, const char *name, const char *digits)
+{
+  size_t len = strspn(digits, "0123456789");
+
+  if (len > 0 && len < 18 && !digits[len] && (digits[0] != '0' || len == 1))
+    fprintf(out, ",\"%s\":%s", name, digits);
+  else
+    json_member(out, name, digits);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* common.h - what the tools share: the options that all of them have, secrets that ps does not
+ * show, text for people and for programs. Sees the public header only. */
+#ifndef TOOLS_COMMON_H
+#define TOOLS_COMMON_H
+#include <getopt.h>
+#include <poolmux/poolmux.h>
+#include <stdio.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
+
+struct tool {
+  const char *name, *help;
+  pmx_options *options;
+  char *url; /* a copy: the argument itself is wiped */
+  int json, verbose;
+};
+
+/* Options of all tools; own ones are put around these. */
+#define TOOL_SHORT "o:t:jvhV"
+enum { TOOL_PASSWORD_FILE = 0x100 };
+#define TOOL_LONG                                                                                  \
+  {"option", required_argument, NULL, 'o'}, {"timeout", required_argument, NULL, 't'},             \
+      {"password-file", required_argument, NULL, TOOL_PASSWORD_FILE},                              \
+      {"json", no_argument, NULL, 'j'}, {"verbose", no_argument, NULL, 'v'},                       \
+      {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'},                       \
+  {                                                                                                \
+    NULL, 0, NULL, 0                                                                               \
+  }
+#define TOOL_HELP                                                                                  \
+  "  -o, --option NAME=VALUE   any option of poolmux-options(7); the URL's win\n"                  \
+  "  -t, --timeout DURATION    of connecting and of each command, such as 500ms (5s)\n"            \
+  "      --password-file FILE  its first line is the password; - is standard input\n"              \
+  "  -j, --json                one JSON object for programs\n"                                     \
+  "  -v, --verbose             the library's log, on standard error\n"                             \
+  "  -h, --help                this\n"                                                             \
+  "  -V, --version             versions of the tool and of what it is built on\n"                  \
+  "\n"                                                                                             \
+  "Environment: POOLMUX_PASSWORD, POOLMUX_KEY_PASSPHRASE; NO_COLOR.\n"
+
+/* Ends the program when there is no memory. Secrets of the environment are taken. */
+void tool_begin(struct tool *, const char *name, const char *help);
+void tool_option(struct tool *, int opt, char *arg); /* one of TOOL_LONG; may end the program */
+void tool_url(struct tool *, char *arg);             /* takes it, and wipes its login from ps */
+void tool_end(struct tool *);
+/* "name: message", a hint at --help, and ends the program with EXIT_USAGE. */
+void tool_misused(const struct tool *, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+
+/* The URL without login and query, which may hold secrets. Returns buf. */
+const char *tool_shown_url(const char *url, char *buf, size_t size);
+/* "…\033[1m" and the like where the stream is a terminal that wants it, else "". */
+enum tool_style { STYLE_NONE, STYLE_GOOD, STYLE_BAD, STYLE_STRONG };
+const char *tool_style(FILE *, enum tool_style);
+
+/* A signal that ends programs: while armed, the first one fires the token; else it ends this one.
+ */
+void tool_watch_signals(pmx_cancel *); /* before any thread is started */
+void tool_arm(int armed);
+
+/* Text in quotes, as JSON has it; bytes that are no UTF-8 become U+FFFD. NULL: null. */
+void json_text(FILE *, const char *text);
+void json_member(FILE *, const char *name, const char *text);   /* ,"name":"text" */
+void json_number(FILE *, const char *name, const char *digits); /* ,"name":123; else as above */
+
+#endif

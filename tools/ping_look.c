@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ping_look.c - what can be found out about a connection and its server: from the library's events
+ * and log, and from what the server answers. A server that is old, or does not let us ask, leaves
+ * gaps. Thread of the callbacks: the client's; all else is main's. */
+#include "ping.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t told = PTHREAD_COND_INITIALIZER;
+
+enum { TOLD_WITHIN_MS = 2000 }; /* it was ready before pmx_open returned */
+
+static void event(void *ud, const pmx_event *e)
+{
+  struct ping *p = ud;
+
+  if (e->type != PMX_EVENT_CONNECTED)
+    return;
+  pthread_mutex_lock(&mutex);
+  if (!*p->about) {
+    snprintf(p->about, sizeof p->about, "%s", e->detail ? e->detail : "");
+    snprintf(p->endpoint, sizeof p->endpoint, "%s", e->endpoint ? e->endpoint : "");
+    pthread_cond_signal(&told);
+  }
+  pthread_mutex_unlock(&mutex);
+}
+
+static void log_line(void *ud, pmx_log_level level, const char *component, const char *message)
+{
+  static const char *const names[] = {"error", "warn", "info", "debug"};
+  struct ping *p = ud;
+  const char *certificate = strstr(message, " from=");
+
+  if (p->tool.verbose)
+    fprintf(stderr, "%s %s: %s\n", names[level], component, message);
+  if (strcmp(component, "tls") != 0 || !certificate)
+    return;
+  pthread_mutex_lock(&mutex);
+  snprintf(p->certificate, sizeof p->certificate, "%s", certificate);
+  pthread_mutex_unlock(&mutex);
+}
+
+void look_prepare(struct ping *p)
+{
+  pmx_options_set_events(p->tool.options, event, p);
+  pmx_options_set_log(p->tool.options, log_line, p->tool.verbose ? PMX_LOG_DEBUG : PMX_LOG_INFO, p);
+}
+
+/* With io=loop nobody else runs callbacks. */
+static int dispatch(struct ping *p)
+{
+  int64_t until = pmx_now_ms() + TOLD_WITHIN_MS;
+
+  if (pmx_client_fd(p->client) < 0)
+    return 0;
+  while (!*p->about && pmx_now_ms() < until)
+    pmx_dispatch(p->client, TOLD_WITHIN_MS);
+  return 1;
+}
+
+void look_connected(struct ping *p)
+{
+  struct timespec until;
+
+  if (dispatch(p))
+    return;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += TOLD_WITHIN_MS / 1000;
+  pthread_mutex_lock(&mutex);
+  while (!*p->about && pthread_cond_timedwait(&told, &mutex, &until) == 0)
+    ;
+  pthread_mutex_unlock(&mutex);
+}
+
+/* ---- words ---- */
+
+const char *word_of(const char *words, const char *name, char buf[WORD_SIZE])
+{
+  size_t len = strlen(name);
+  const char *at = words;
+
+  *buf = '\0';
+  while (*at) {
+    size_t word = strcspn(at, " =");
+
+    if (at[word] == '=') {
+      const char *value = at + word + 1;
+      int quoted = *value == '"';
+      size_t size = strcspn(value + quoted, quoted ? "\"" : " ");
+
+      if (word == len && memcmp(at, name, len) == 0) {
+        snprintf(buf, WORD_SIZE, "%.*s", (int)size, value + quoted);
+        return buf;
+      }
+      word = (size_t)(value - at) + size + (quoted ? 2 : 0);
+    }
+    at += word;
+    at += strspn(at, " ");
+  }
+  return buf;
+}
+
+/* ---- the server ---- */
+
+/* Of "name:value\r\n" lines. */
+static void field(const char *info, const char *name, char buf[WORD_SIZE])
+{
+  size_t len = strlen(name);
+
+  for (const char *line = info; line && *line; line = strchr(line, '\n')) {
+    line += *line == '\n';
+    if (strncmp(line, name, len) == 0 && line[len] == ':') {
+      snprintf(buf, WORD_SIZE, "%.*s", (int)strcspn(line + len + 1, "\r\n"), line + len + 1);
+      return;
+    }
+  }
+}
+
+static void read_info(struct server_facts *s, const char *info)
+{
+  strcpy(s->kind, strstr(info, "valkey_version:") ? "Valkey" : "Redis");
+  field(info, strcmp(s->kind, "Valkey") == 0 ? "valkey_version" : "redis_version", s->version);
+  field(info, "redis_mode", s->mode);
+  field(info, "server_mode", s->mode);
+  field(info, "role", s->role);
+  field(info, "master_link_status", s->link);
+  field(info, "uptime_in_seconds", s->uptime);
+  field(info, "connected_clients", s->clients);
+  field(info, "maxclients", s->max_clients);
+  field(info, "loading", s->loading);
+  field(info, "loading_loaded_perc", s->loaded);
+  field(info, "loading_eta_seconds", s->eta);
+}
+
+/* Not sent again, and not for long: it may be the reason why one looks. */
+static pmx_reply *ask(struct ping *p, const char *command, const char *argument)
+{
+  pmx_call call = PMX_CALL_INIT;
+
+  call.flags = PMX_CALL_NO_RETRY;
+  call.timeout_ms = 1000;
+  call.cancel = p->token;
+  return pmx_do(p->client, &call, command, argument, (char *)NULL);
+}
+
+void look_server(struct ping *p)
+{
+  struct server_facts *s = &p->server;
+  pmx_reply *info, *me;
+  const char *text;
+
+  if (p->failed && pmx_reply_status(p->error) != PMX_SERVER_ERROR)
+    return; /* it does not answer */
+  info = ask(p, "INFO", "default");
+  text = pmx_reply_str(info, NULL);
+  if (pmx_ok(info) && text)
+    read_info(s, text);
+  else
+    snprintf(s->refused, sizeof s->refused, "%s", pmx_reply_error(info));
+  me = ask(p, "CLIENT", "INFO");
+  text = pmx_reply_str(me, NULL);
+  if (pmx_ok(me) && text) {
+    word_of(text, "user", s->user);
+    word_of(text, "db", s->db);
+    word_of(text, "id", s->id);
+  }
+  pmx_reply_free(info);
+  pmx_reply_free(me);
+}
