@@ -132,10 +132,17 @@ typedef struct pmx_event {
 } pmx_event;
 typedef void (*pmx_event_fn)(void *ud, const pmx_event *);
 PMX_API void pmx_options_set_events(pmx_options *, pmx_event_fn, void *ud);
-/* Around every call. The strings are static or the client's; place and reason: see the manual. */
+/* Around every call. The strings are static or the client's; place and reason, and which time is
+ * counted as what: see pmx_options_set_trace(3). */
 typedef struct pmx_trace_call {
   size_t size;
   const char *command, *endpoint, *place, *reason; /* "BLPOP", …, "dedicated", "blocks" */
+  /* for `end`, of all tries; 0 in `begin`. Compare size with a library older than these. */
+  int64_t total_ns;  /* from the beginning of the call to this */
+  int64_t queued_ns; /* until its bytes were given to the kernel */
+  int64_t wire_ns;   /* from then until its answer was decoded */
+  uint64_t conn_id;  /* the connection of its last try, as in events; 0: none was sent */
+  uint32_t attempts;
 } pmx_trace_call;
 typedef struct pmx_trace {
   size_t size;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
+#include "call/timing.h"
 #include "route/classify.h"
 
 enum { UNDELIVERED_MAX = 65536, BLOCK_STEP = 512 };
@@ -33,6 +34,7 @@ struct async {
   struct async_target target;
   struct order order;
   struct call call;
+  struct timing timing; /* used when it is traced */
   struct timer timer; /* the deadline; while PAUSED: the next try */
   struct list pause;  /* on runtime.paused */
   struct job job;     /* the next try; in the end the callback */
@@ -67,7 +69,7 @@ static void run_callback(struct job *job)
   struct async *a = container_of(job, struct async, job);
 
   if (is_traced(a))
-    trace_end(a->client, a->runtime, &a->order, a->span, a->reply);
+    trace_end(a->client, a->runtime, &a->order, &a->call, a->span, a->reply);
   if (a->target.fn)
     a->target.fn(a->target.ud, a->reply);
   pmx_reply_free(a->reply);
@@ -320,10 +322,10 @@ static pmx_reply *submit_traced(struct async *a)
   pmx_reply *failure;
 
   if (is_traced(a))
-    a->span = trace_begin(a->client, a->runtime, &a->order);
+    a->span = trace_begin(a->client, a->runtime, &a->order, &a->call, &a->attempts, &a->timing);
   failure = submit(a, a->call.started);
   if (failure && is_traced(a))
-    trace_end(a->client, a->runtime, &a->order, a->span, failure);
+    trace_end(a->client, a->runtime, &a->order, &a->call, a->span, failure);
   return failure;
 }
 

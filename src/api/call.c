@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
+#include "call/timing.h"
 #include "link/wait.h"
 #include "resp/encode.h"
 #include "route/classify.h"
@@ -59,6 +60,7 @@ pmx_reply *call_read(const pmx_client *c, const pmx_call *in, struct call *ret)
     return failure;
   ret->flags = call.flags;
   ret->cancel = call.cancel;
+  ret->timing = NULL;
   ret->thread = thread_number();
   ret->started = clock_ns();
   ret->has_timeout = call.timeout_ms != PMX_DEFAULT;
@@ -174,12 +176,17 @@ void call_prepare(struct request *req, const struct order *order, const struct c
   req->ticket = order->ticket;
   req->queued_at = now;
   req->deadline = call->deadline;
+  req->timing = call->timing;
+  if (req->timing)
+    timing_begin(req->timing, now);
 }
 
 void call_take_back(const struct request *req, struct order *order)
 {
   order->given_away |= order->encoded.heap && !req->heap; /* a lane has to send the rest of it */
   order->encoded.heap = req->heap;
+  if (req->timing)
+    timing_end(req->timing, req->reply);
 }
 
 pmx_reply *call_send(struct runtime *rt, struct order *order, const struct call *call, int64_t now)
@@ -292,17 +299,19 @@ void call_route(pmx_client *c, struct runtime *rt, const struct args *args, stru
 pmx_reply *call_perform(pmx_client *c, struct runtime *rt, const struct args *args,
                         struct order *order, struct call *call, struct attempts *attempts)
 {
+  struct timing timing;
   void *span = NULL;
   pmx_reply *reply;
 
   call_route(c, rt, args, order);
   call_allow_blocking(c, &order->route, call);
   if (trace_wanted(c))
-    span = trace_begin(c, rt, order);
+    span = trace_begin(c, rt, order, call, attempts, &timing);
   reply = run(c, rt, order, call, attempts);
   call_learn(c, order, reply);
   if (trace_wanted(c))
-    trace_end(c, rt, order, span, reply ? reply : group_list(order));
+    trace_end(c, rt, order, call, span, reply ? reply : group_list(order));
+  call->timing = NULL;
   return reply;
 }
 

@@ -95,6 +95,7 @@ struct call {
   int64_t cap;               /* ns: pmx_call.deadline_ms */
   unsigned thread;           /* the caller's */
   int has_timeout;           /* the caller named one */
+  struct timing *timing; /* for trace.h, or NULL */
   pmx_cancel *cancel;
   struct cancel_hook hold; /* keeps the token alive for as long as the call takes */
 };

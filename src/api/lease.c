@@ -8,6 +8,7 @@
 #include "api/call.h"
 #include "base/mem.h"
 #include "call/reply.h"
+#include "call/timing.h"
 
 enum { LEASES_RESTING = 1024 };
 
@@ -90,7 +91,11 @@ pmx_reply *lease_take(pmx_client *c, struct runtime *rt, const struct call *call
   req.route.command = "pmx_acquire";
   req.queued_at = now;
   req.deadline = call->deadline;
+  if (call->timing)
+    timing_begin(call->timing, now);
   failure = call_wait(runtime_node(rt, &req), &req, call->cancel);
+  if (call->timing)
+    timing_end(call->timing, failure);
   lease->runtime = rt;
   lease->fork_generation = rt->fork_generation;
   if (failure) {

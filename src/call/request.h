@@ -27,6 +27,7 @@
 struct lane;
 struct link;
 struct parts;
+struct timing;
 
 enum request_state {
   REQUEST_NEW,
@@ -57,6 +58,7 @@ struct request {
                            NULL when all have come; or NULL. See parts.h */
   uint32_t thread;      /* number of its issuer, whatever thread tries it again: keeps it on a lane */
   uint32_t fail_fast;   /* 1: ends with the first failed dial, whatever `offline` says */
+  struct timing *timing; /* of the call, when somebody wants to know; or NULL */
   const char *run_id;   /* goes to the server process of this run_id only; NULL: to any */
   uint8_t timed;        /* nobody watches its deadline: whoever drives it does */
   uint8_t helped;       /* its end is asked for over another connection, which the reactor drives */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lane.c - a lane's lock, what is done when it is dropped, and how requests begin and end. How
  * callers wait stands in lane_drive.c, how bytes move in lane_io.c. */
+#include "call/timing.h"
 #include "link/lane_io.h"
 
 /* ---- the lock ---- */
@@ -217,6 +218,8 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
   list_remove(&req->parked);
   lane_not_coming(l, req);
   req->reply = reply;
+  if (req->timing)
+    timing_answered(req->timing, reply);
   if (req->done || req->completed) {
     request_set_state(req, REQUEST_ENDING);
     list_push_back(&l->finished, &req->node);

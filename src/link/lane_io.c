@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
+#include "call/timing.h"
 
 enum {
   REPLIES_AT_ONCE = 64,
@@ -72,6 +73,22 @@ static void fill(struct lane *l)
   }
 }
 
+/* What the kernel has taken nothing of leaves now, if it ever does. */
+static void note_left(struct lane *l)
+{
+  const struct conn *c = &l->link.conn;
+  int64_t now = clock_ns();
+
+  for (uint32_t i = c->ring.count; i-- > 0;) {
+    const struct place *p = ring_at(&c->ring, i);
+
+    if (p->begin < c->sent)
+      break;
+    if (p->request && p->request->timing)
+      timing_left(p->request->timing, now, l->link.id);
+  }
+}
+
 static void sent(struct lane *l, ssize_t n)
 {
   if (!l->up)
@@ -104,6 +121,8 @@ void lane_flush(struct lane *l)
     if (l->out_len == 0 && !channel_held(&l->link.channel))
       continue;
     l->writing = 1;
+    if (l->link.env->config->trace.begin)
+      note_left(l);
     conn_offered(&l->link.conn, 0); /* until it is known, all of it may have been taken */
     lane_leave(l);
     n = channel_send(&l->link.channel, l->out + l->out_sent, l->out_len - l->out_sent);

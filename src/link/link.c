@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "call/reply.h"
+#include "call/timing.h"
 
 enum { READS_PER_STEP = 4 };
 _Static_assert((int)DECODE_FEED_MAX >= (int)CHANNEL_RECV_MAX,
@@ -195,6 +196,8 @@ static void settle(struct link *l)
   while ((node = list_first(&ended))) {
     struct request *req = container_of(node, struct request, node);
     list_remove(node);
+    if (req->timing)
+      timing_answered(req->timing, req->reply);
     request_end(req, req->reply);
   }
 }
@@ -229,6 +232,14 @@ int link_stale(struct link *l, struct request *req)
   channel_close(&l->channel);
   request_end(req, reply_failure_text(PMX_NOT_RUN, PMX_CAUSE_LOST, l->conn.text));
   return 1;
+}
+
+/* Its bytes are offered at once. What is said before and after them is a part of its time. */
+static void submit(struct link *l, struct request *req)
+{
+  conn_submit(&l->conn, req);
+  if (req->timing && !req->timing->left_at)
+    timing_left(req->timing, clock_ns(), l->id);
 }
 
 /* 1: it ended at once. */
@@ -296,7 +307,7 @@ void link_begin(struct link *l, struct request *req, int probe)
 {
   if (ends_at_once(l, req, probe))
     return;
-  conn_submit(&l->conn, req);
+  submit(l, req);
   l->want = link_exchange(l, 0);
   settle(l);
 }
@@ -306,13 +317,13 @@ void link_start(struct link *l, struct request *req, int probe)
   if (ends_at_once(l, req, probe))
     return;
   l->source.deadline = req->timed ? req->deadline : TIME_FOREVER; /* its issuer watches the clock */
-  conn_submit(&l->conn, req);
+  submit(l, req);
   drive(l, link_exchange(l, 0));
 }
 
 void link_resend(struct link *l, struct request *req)
 {
-  conn_submit(&l->conn, req);
+  submit(l, req);
   if (reactor_is_me(l->env->reactor)) {
     l->source.deadline = req->timed ? req->deadline : TIME_FOREVER;
     drive(l, link_exchange(l, 0));

@@ -187,6 +187,7 @@ void attempt_waits(struct attempt *a, const struct words *words, int how)
   struct waiting waiting = {
       .call = a->call, .until = a->deadline, .how = how, .unattended = how != SLEEPS};
 
+  tracing_begins(a->call);
   a->lane = LANE_NONE;
   if (is_for_lane(a, words))
     a->lane = (int)(task_number(task_self()) % rest_limits.lanes);

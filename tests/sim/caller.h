@@ -88,6 +88,10 @@ void async_step(int who); /* some calls that nobody waits for */
 void async_urgent(void);  /* one, when all is well */
 void async_check(void);   /* at the end: each was told once */
 
+/* tracing.c */
+void tracing_set(pmx_options *);
+void tracing_check(void); /* at the end */
+
 /* loop.c */
 void loop_start(void);
 void loop_stop(void);

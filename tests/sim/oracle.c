@@ -90,6 +90,7 @@ void oracle_sent(const char *key, struct stream *s)
   const struct waiting *w = oracle_waiting_for(call);
 
   life->sent++;
+  tracing_sent(call, s->wire.begun_at);
   if (w || key[0] == 'l')
     oracle_carries(s, w ? w->lane : LANE_NONE);
   if (w && w->lane != LANE_NONE && life->sent == 1)
@@ -114,6 +115,7 @@ int oracle_is_half_sent(unsigned call)
 void oracle_answered(unsigned call)
 {
   lives[call].was_answered = !lives[call].was_refused;
+  tracing_answered(call);
 }
 
 int oracle_was_answered(unsigned call)

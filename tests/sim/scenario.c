@@ -65,6 +65,7 @@ static int open_client(void)
   w->told = chance(500) || w->callback_calls;
   if (w->told)
     pmx_options_set_events(o, role_event, NULL);
+  tracing_set(o);
   server_reset(w->base_db);
   w->memory = chance(150);
   if (w->memory)
@@ -220,6 +221,7 @@ void scenario_main(void *arg)
   /* A lookup that hangs outlives its client, by a moment now. */
   sleep_until(sim_now() + SIM_S);
   async_check();
+  tracing_check();
   if (w->told && w->gentle && !w->memory && !w->reclaims && w->grace >= 100 * SIM_MS)
     oracle_check_orphans(rest_limits.closing_since);
   if (doors_descriptors() != 0)

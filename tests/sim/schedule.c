@@ -39,7 +39,8 @@ static struct task *self;
 static uint64_t world, steps;
 static int64_t now;
 static unsigned switch_rate, atomic_rate, freeze_rate;
-static int64_t clock_step, frozen_for, frozen_last;
+int64_t sim_clock_step;
+static int64_t frozen_for, frozen_last;
 static int frozen; /* coroutines that stand still just now */
 #ifndef SIM_ASAN
 static jmp_buf scheduler;
@@ -70,8 +71,8 @@ int64_t sim_frozen_last(void)
 
 int64_t sim_clock(void)
 {
-  if (clock_step)
-    now += (int64_t)choose((uint64_t)clock_step);
+  if (sim_clock_step)
+    now += (int64_t)choose((uint64_t)sim_clock_step);
   return now;
 }
 
@@ -370,7 +371,7 @@ static void start(uint64_t seed)
   atomic_rate = atomic_rates[choose(4)];
   freeze_rate = freeze_rates[choose(4)];
   frozen_for = frozen_last = frozen = 0;
-  clock_step = chance(250) ? 200 : 0;
+  sim_clock_step = chance(250) ? 200 : 0;
 }
 
 void schedule_run(uint64_t seed, void (*main)(void *), void *arg, void (*at_rest)(void))

@@ -23,6 +23,7 @@ int chance(unsigned per_mille);
 int64_t between(int64_t low, int64_t high); /* both included */
 int64_t sim_now(void);                      /* virtual ns; does not advance by asking */
 int64_t sim_clock(void);                    /* the same for the library: asking may take time */
+extern int64_t sim_clock_step; /* of that, in this seed: below this; 0: none */
 int64_t sim_frozen(void); /* how long coroutines stood still in the middle of something, all told */
 int64_t sim_frozen_last(void); /* when one did */
 int sim_is_frozen(void);       /* one does */
@@ -266,6 +267,11 @@ void rest_left(int lane);           /* one has ended */
 void rest_closes(int64_t when);     /* pmx_close was called: all must have ended then */
 /* What was true at the last rest must still hold when a call's bytes leave. */
 void rest_check_sent(struct stream *, unsigned call);
+
+/* ---- tracing.c ---- */
+void tracing_begins(unsigned call); /* the current coroutine's next one */
+void tracing_sent(unsigned call, int64_t begun_at);
+void tracing_answered(unsigned call);
 
 /* ---- scenario.c, roles.c ---- */
 void scenario_main(void *);

@@ -16,6 +16,7 @@ struct wire {
   unsigned arg;
   size_t line_len, key_len;
   char line[24], key[48];
+  int64_t begun_at; /* when the command of now was */
 };
 
 struct stream {

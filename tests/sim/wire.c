@@ -13,6 +13,7 @@ static void note_begin(struct stream *s)
     s->asked = realloc(s->asked, s->asked_cap * sizeof *s->asked);
   }
   s->asked[s->begun++] = 0;
+  s->wire.begun_at = sim_now();
   if (s->carried && stream_is_lane(s) && s->begun - s->answered > rest_limits.in_flight)
     fail("P5: %llu requests in flight on conn %u", (unsigned long long)(s->begun - s->answered),
          s->id);
