@@ -100,17 +100,37 @@ START_TEST(what_does_not_fit_is_counted_and_reported)
   start_notices(&n);
   for (int i = 0; i < 1030; i++)
     notice_log(&n, PMX_LOG_INFO, "n", "%d", i);
+  notice_event(&n, PMX_EVENT_LOST, PMX_CAUSE_LOST, 1, "a", "b"); /* has room of its own */
   mem_fail_at(1, 1);
-  notice_event(&n, PMX_EVENT_LOST, PMX_CAUSE_LOST, 1, "a", "b");
+  notice_event(&n, PMX_EVENT_LOST, PMX_CAUSE_LOST, 2, "a", "b");
   mem_fail_at(0, 0);
-  ck_assert_int_eq(notices_deliver(&n), 1025);
+  ck_assert_int_eq(notices_deliver(&n), 1027);
   ck_assert_str_eq(got.lines[1023], "n: 1023");
-  ck_assert_str_eq(got.lines[1024], "notice: 7 notices were dropped");
+  ck_assert_str_eq(got.lines[1024], "event 1 7 1 a b");
+  ck_assert_str_eq(got.lines[1025], "event 8 0 0 - dropped: 1 events and 6 lines of the log");
+  ck_assert_str_eq(got.lines[1026], "notice: dropped: 1 events and 6 lines of the log");
   mem_fail_at(1, 1);
   notice_log(&n, PMX_LOG_INFO, "n", "no memory");
   mem_fail_at(0, 0);
   ck_assert_int_eq(notices_deliver(&n), 1);
-  ck_assert_str_eq(got.lines[1025], "notice: 1 notices were dropped");
+  ck_assert_str_eq(got.lines[1027], "notice: dropped: 0 events and 1 lines of the log");
+  notices_destroy(&n);
+}
+END_TEST
+
+START_TEST(events_that_do_not_fit_are_told_by_an_event)
+{
+  struct notices n;
+
+  memset(&got, 0, sizeof got);
+  notices_init(&n, NULL, PMX_LOG_DEBUG, NULL, on_event, &got);
+  for (int i = 0; i < 1030; i++)
+    notice_event(&n, PMX_EVENT_LOST, PMX_CAUSE_LOST, (uint64_t)i, "a", "b");
+  ck_assert_int_eq(notices_pending(&n), 1);
+  ck_assert_int_eq(notices_deliver(&n), 1025);
+  ck_assert_str_eq(got.lines[1023], "event 1 7 1023 a b");
+  ck_assert_str_eq(got.lines[1024], "event 8 0 0 - dropped: 6 events and 0 lines of the log");
+  ck_assert_int_eq(notices_pending(&n), 0);
   notices_destroy(&n);
 }
 END_TEST
@@ -159,8 +179,11 @@ END_TEST
 int main(void)
 {
   const TTest *const tests[] = {
-      notices_arrive_in_order_with_copied_text,      without_callbacks_nothing_is_allocated,
-      what_does_not_fit_is_counted_and_reported,     a_callback_may_give_notice,
+      notices_arrive_in_order_with_copied_text,
+      without_callbacks_nothing_is_allocated,
+      what_does_not_fit_is_counted_and_reported,
+      events_that_do_not_fit_are_told_by_an_event,
+      a_callback_may_give_notice,
       notices_of_many_threads_are_all_accounted_for,
   };
   Suite *suite = suite_create("notice");

@@ -115,12 +115,14 @@ typedef void (*pmx_log_fn)(void *ud, pmx_log_level, const char *component, const
 PMX_API void pmx_options_set_log(pmx_options *, pmx_log_fn, pmx_log_level max, void *ud);
 typedef enum pmx_event_type {
   PMX_EVENT_CONNECTED = 0,    /* a connection is ready */
-  PMX_EVENT_LOST = 1,         /* a connection broke; cause and detail say why */
+  PMX_EVENT_LOST = 1,         /* a connection broke; cause and detail say why; it has ended */
   PMX_EVENT_RECONNECTING = 2, /* a connect failed and will be tried again */
   PMX_EVENT_POOL_WAIT = 3,    /* callers have begun to wait for a connection */
   PMX_EVENT_LEAK = 4,         /* a lease is out for longer than pool.leak_warn */
   PMX_EVENT_PUSH = 5,         /* the server sent a push nobody asked for; detail = its kind */
-  PMX_EVENT_ORPHAN = 6        /* a blocking command took something for a future that was freed */
+  PMX_EVENT_ORPHAN = 6,       /* a blocking command took something for a future that was freed */
+  PMX_EVENT_CLOSED = 7,       /* a connection was closed in due course; detail says why */
+  PMX_EVENT_DROPPED = 8       /* events could not be delivered; detail says how many */
 } pmx_event_type;
 typedef struct pmx_event {
   size_t size;
@@ -133,7 +135,7 @@ typedef struct pmx_event {
 typedef void (*pmx_event_fn)(void *ud, const pmx_event *);
 PMX_API void pmx_options_set_events(pmx_options *, pmx_event_fn, void *ud);
 /* Around every call. The strings are static or the client's; place and reason, and which time is
- * counted as what: see pmx_options_set_trace(3). */
+ * counted as what: see poolmux-trace(7). */
 typedef struct pmx_trace_call {
   size_t size;
   const char *command, *endpoint, *place, *reason; /* "BLPOP", …, "dedicated", "blocks" */

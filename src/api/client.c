@@ -329,7 +329,8 @@ static pmx_status change_live(pmx_client *c, struct runtime *rt, const char *nam
   changed = rt->live;
   if (config_set(&changed, name, value, 1, error, sizeof error) ||
       config_check(&changed, error, sizeof error)) {
-    notice_log(&rt->notices, PMX_LOG_WARN, "client", "pmx_client_set: %s", error);
+    notice_log(&rt->notices, PMX_LOG_WARN, "client", "%s: pmx_client_set: %s; nothing is changed",
+               rt->node.name, error);
     status = PMX_INVALID;
   } else {
     rt->live = changed;
@@ -337,6 +338,7 @@ static pmx_status change_live(pmx_client *c, struct runtime *rt, const char *nam
     rt->node.strategy->ops->configure(rt->node.strategy, &changed);
     control_configure(rt->node.control, &changed);
     subscriber_configure(rt->node.subscriber, &changed);
+    notice_log(&rt->notices, PMX_LOG_INFO, "client", "%s: %s was changed", rt->node.name, name);
   }
   lock_release(&rt->lock);
   return status;

@@ -74,7 +74,8 @@ static pmx_status told(pmx_client *c, pmx_reply *failure)
     return PMX_OK;
   rt = atomic_load(&c->runtime);
   if (pmx_reply_status(failure) == PMX_INVALID && rt->fork_generation == fork_generation())
-    notice_log(&rt->notices, PMX_LOG_WARN, "call", "pmx_async: %s", pmx_reply_error(failure));
+    notice_log(&rt->notices, PMX_LOG_WARN, "call", "%s: pmx_async: %s", rt->node.name,
+               pmx_reply_error(failure));
   return pmx_reply_finish(failure);
 }
 

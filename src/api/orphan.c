@@ -39,6 +39,7 @@ void orphan_report(pmx_client *c, struct runtime *rt, const char *command, const
   describe(&text, reply);
   notice_event_reply(&rt->notices, PMX_EVENT_ORPHAN, rt->node.name, detail, pmx_reply_ref(reply),
                      drop_reply);
-  notice_log(&rt->notices, PMX_LOG_WARN, "future", "%s took something for a future that was freed",
+  notice_log(&rt->notices, PMX_LOG_WARN, "future",
+             "%s: %s took something for a future that was freed; an event has it", rt->node.name,
              command);
 }

@@ -19,14 +19,16 @@ static pmx_reply *reload_tls(struct runtime *rt)
   context = tls_context_new(&rt->fixed, error, sizeof error);
   if (!context) {
     failure = runtime_explain_tls(error);
-    notice_log(&rt->notices, PMX_LOG_ERROR, "tls", "the settings in use are kept: %s",
-               pmx_reply_error(failure));
+    notice_log(&rt->notices, PMX_LOG_ERROR, "tls", "%s: the settings in use are kept: %s",
+               rt->node.name, pmx_reply_error(failure));
     return failure;
   }
   tls_source_set(rt->node.env.tls, context);
   rt->node.strategy->ops->renew(rt->node.strategy, rt->fixed.tls_retire);
   rt->node.control->ops->renew(rt->node.control, rt->fixed.tls_retire);
-  notice_log(&rt->notices, PMX_LOG_INFO, "tls", "the settings were read again");
+  notice_log(&rt->notices, PMX_LOG_INFO, "tls",
+             "%s: the settings were read again; connections are replaced within tls.retire",
+             rt->node.name);
   return reply_ok();
 }
 

@@ -7,6 +7,7 @@
 #include "api/lease.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "call/reply.h"
 #include "link/wait.h"
 #include "net/tls_context.h"
@@ -57,8 +58,9 @@ static pmx_reply *open_tls(struct runtime *rt)
   rt->node.env.tls = &rt->node.tls;
   if (rt->fixed.tls_insecure_skip_verify)
     notice_log(&rt->notices, PMX_LOG_WARN, "tls",
-               "tls.insecure_skip_verify=yes: the server's certificate is not verified, anybody in "
-               "between can read and change everything");
+               "%s: tls.insecure_skip_verify=yes: the server's certificate is not verified, anybody "
+               "in between can read and change everything",
+               rt->node.name);
   return NULL;
 }
 
@@ -69,7 +71,6 @@ static int open_node(struct runtime *rt)
   const struct strategy_ops *ops;
   int err;
 
-  name_node(node, &rt->fixed);
   env->reactor = &rt->reactor;
   env->resolver = rt->resolver;
   env->notices = &rt->notices;
@@ -152,12 +153,25 @@ static int wind_up(struct reactor *reactor)
   return 1;
 }
 
+static void tell_begin(struct runtime *rt)
+{
+  static const char *const strategies[] = {[PMX_STRATEGY_HYBRID] = "hybrid",
+                                           [PMX_STRATEGY_POOL] = "pool",
+                                           [PMX_STRATEGY_MUX] = "mux"};
+
+  notice_log(&rt->notices, PMX_LOG_INFO, "client", "%s: a client begins: strategy=%s, io=%s, tls=%s",
+             rt->node.name, strategies[rt->fixed.strategy],
+             rt->fixed.io == IO_LOOP ? "loop" : "thread", rt->fixed.tls ? "yes" : "no");
+}
+
 /* NULL, or why not. */
 static pmx_reply *start(struct runtime *rt)
 {
-  pmx_reply *failure = open_tls(rt);
+  pmx_reply *failure;
   int err;
 
+  name_node(&rt->node, &rt->fixed);
+  failure = open_tls(rt);
   if (failure)
     return failure;
   err = resolver_open(&rt->resolver);
@@ -169,6 +183,8 @@ static pmx_reply *start(struct runtime *rt)
   /* The thread comes last: all that it looks at is there. */
   if (!err)
     err = reactor_start(&rt->reactor);
+  if (!err)
+    tell_begin(rt);
   return err ? cannot_start(err) : NULL;
 }
 
@@ -227,15 +243,30 @@ static void drained(struct request *req)
   if (parker)
     parker_put(&rt->parkers, parker);
   pmx_reply_free(req->reply);
+  notice_log(&rt->notices, PMX_LOG_INFO, "client",
+             "%s: closed: all calls have ended, and so have their connections", rt->node.name);
   drain_control(rt);
 }
 
-static void watch_drain(struct runtime *rt)
+static void tell_closing(struct runtime *rt, int64_t deadline)
+{
+  char left[32];
+  struct text text;
+
+  text_init(&text, left, sizeof left);
+  text_add_ms(&text, deadline > clock_ns() ? deadline - clock_ns() : 0);
+  notice_log(&rt->notices, PMX_LOG_INFO, "client",
+             "%s: closing: nothing new is taken, and what runs is cut off in %s", rt->node.name,
+             left);
+}
+
+static void watch_drain(struct runtime *rt, int64_t deadline)
 {
   pmx_reply *failure;
 
   if (atomic_exchange(&rt->draining, 1))
     return;
+  tell_closing(rt, deadline);
   request_init(&rt->drained, REQUEST_DRAIN);
   rt->drained.completed = drained;
   failure = rt->node.strategy->ops->submit(rt->node.strategy, &rt->drained);
@@ -253,7 +284,7 @@ void runtime_drain(struct runtime *rt, int64_t deadline)
     ;
   subscriber_drain(rt->node.subscriber);
   rt->node.strategy->ops->drain(rt->node.strategy, deadline);
-  watch_drain(rt);
+  watch_drain(rt, deadline);
   reactor_post(&rt->reactor, &rt->end_paused);
   reactor_wake(&rt->reactor);
 }

@@ -52,21 +52,31 @@ void notices_destroy(struct notices *n)
   lock_destroy(&n->lock);
 }
 
-/* Takes `it` over; NULL: there was no memory for it. */
-static void enqueue(struct notices *n, struct notice *it)
+/* 1: there is no room for it. What a reply is of is nowhere else: it goes in. */
+static int is_full(const struct notices *n, const struct notice *it)
 {
-  int room;
+  if (it->level == NONE)
+    return n->queued.events >= NOTICES_MAX && !it->reply;
+  return n->queued.lines >= NOTICES_MAX;
+}
+
+/* Takes `it` over; NULL: there was no memory for it. */
+static void enqueue(struct notices *n, struct notice *it, int is_event)
+{
+  int dropped;
 
   lock_acquire(&n->lock);
-  room = n->queued < NOTICES_MAX || (it && it->level == NONE && it->reply);
-  if (it && room) {
-    list_push_back(&n->queue, &it->node);
-    n->queued++;
+  dropped = !it || is_full(n, it);
+  if (dropped) {
+    n->dropped.events += (uint64_t)is_event;
+    n->dropped.lines += (uint64_t)!is_event;
   } else {
-    n->dropped++;
+    list_push_back(&n->queue, &it->node);
+    n->queued.events += (uint64_t)is_event;
+    n->queued.lines += (uint64_t)!is_event;
   }
   lock_release(&n->lock);
-  if (!room)
+  if (dropped)
     mem_free(it);
   if (n->wake)
     n->wake(n->wake_arg);
@@ -102,7 +112,7 @@ void notice_log(struct notices *n, pmx_log_level level, const char *component, c
     it->component = component;
     memcpy(it->text, line, text.len + 1);
   }
-  enqueue(n, it);
+  enqueue(n, it, 0);
 }
 
 static struct notice *make_event(pmx_event_type type, pmx_cause cause, uint64_t conn_id,
@@ -131,7 +141,7 @@ void notice_event(struct notices *n, pmx_event_type type, pmx_cause cause, uint6
                   const char *endpoint, const char *detail)
 {
   if (n->event)
-    enqueue(n, make_event(type, cause, conn_id, endpoint, detail));
+    enqueue(n, make_event(type, cause, conn_id, endpoint, detail), 1);
 }
 
 void notice_event_reply(struct notices *n, pmx_event_type type, const char *endpoint,
@@ -146,7 +156,7 @@ void notice_event_reply(struct notices *n, pmx_event_type type, const char *endp
     drop_reply(reply);
   }
   if (n->event)
-    enqueue(n, it);
+    enqueue(n, it, 1);
 }
 
 static void deliver(struct notices *n, struct notice *it)
@@ -158,15 +168,26 @@ static void deliver(struct notices *n, struct notice *it)
   drop(it);
 }
 
-static int deliver_dropped(struct notices *n, uint64_t dropped)
+/* In order: they came after what was delivered before this. A callback may fork. */
+static int deliver_dropped(struct notices *n, const struct notice_count *dropped)
 {
-  char line[64];
+  uint32_t generation = fork_generation();
+  char text[96];
+  pmx_event event = {.size = sizeof event, .type = PMX_EVENT_DROPPED, .detail = text};
+  int told = 0;
 
-  if (dropped == 0 || !n->log || n->log_max < PMX_LOG_WARN)
-    return 0;
-  snprintf(line, sizeof line, "%" PRIu64 " notices were dropped", dropped);
-  n->log(n->log_ud, PMX_LOG_WARN, "notice", line);
-  return 1;
+  snprintf(text, sizeof text, "dropped: %" PRIu64 " events and %" PRIu64 " lines of the log",
+           dropped->events, dropped->lines);
+  if (dropped->events) {
+    n->event(n->event_ud, &event);
+    told++;
+  }
+  if ((dropped->events || dropped->lines) && n->log && n->log_max >= PMX_LOG_WARN &&
+      generation == fork_generation()) {
+    n->log(n->log_ud, PMX_LOG_WARN, "notice", text);
+    told++;
+  }
+  return told;
 }
 
 /* A callback may fork: in the child the rest is the parent's. */
@@ -174,21 +195,20 @@ int notices_deliver(struct notices *n)
 {
   uint32_t generation = fork_generation();
   struct list ready, *node;
-  uint64_t dropped;
+  struct notice_count dropped;
   int delivered = 0;
 
   lock_acquire(&n->lock);
   list_take(&ready, &n->queue);
-  n->queued = 0;
   dropped = n->dropped;
-  n->dropped = 0;
+  n->queued = n->dropped = (struct notice_count){0, 0};
   lock_release(&n->lock);
   while ((node = list_first(&ready)) != NULL && generation == fork_generation()) {
     list_remove(node);
     deliver(n, container_of(node, struct notice, node));
     delivered++;
   }
-  return generation == fork_generation() ? delivered + deliver_dropped(n, dropped) : delivered;
+  return generation == fork_generation() ? delivered + deliver_dropped(n, &dropped) : delivered;
 }
 
 int notices_pending(struct notices *n)
@@ -196,7 +216,7 @@ int notices_pending(struct notices *n)
   int any;
 
   lock_acquire(&n->lock);
-  any = !list_empty(&n->queue) || n->dropped;
+  any = !list_empty(&n->queue) || n->dropped.events || n->dropped.lines;
   lock_release(&n->lock);
   return any;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* notice.h - log lines and events on their way to the user's callbacks. Any thread adds, with any
- * lock held; only the client's own thread delivers, with none held. Bounded: what does not fit is
- * counted and reported as one line. */
+ * lock held; only the client's own thread delivers, with none held. Bounded, lines and events each
+ * for themselves, so that many lines push out no event: what does not fit is counted, and told behind
+ * what did. */
 #ifndef PMX_BASE_NOTICE_H
 #define PMX_BASE_NOTICE_H
 #include <poolmux/poolmux.h>
@@ -11,8 +12,9 @@
 struct notices {
   struct lock lock;
   struct list queue;
-  unsigned queued;
-  uint64_t dropped;
+  struct notice_count {
+    uint64_t lines, events;
+  } queued, dropped;
   pmx_log_fn log;
   void *log_ud;
   pmx_log_level log_max;

@@ -162,6 +162,30 @@ static void note_address_error(struct link *l, const struct address *address, in
     text_add(&text, "%s", transport_error_text(err, reason, sizeof reason));
 }
 
+/* For people who look closely; what becomes of it is told by the strategy. */
+static void tell_connecting(struct link *l)
+{
+  char where[160];
+
+  notice_log(l->env->notices, PMX_LOG_DEBUG, "connection", "%s: connecting to %s", l->env->name,
+             address_text(&l->dial.lookup.addresses[l->dial.next - 1], where, sizeof where));
+}
+
+static void tell_connected(struct link *l, const char *next)
+{
+  notice_log(l->env->notices, PMX_LOG_DEBUG, "connection", "%s: connection %llu is connected, %s",
+             l->env->name, (unsigned long long)l->id, next);
+}
+
+static void tell_next(const struct link *l)
+{
+  const struct dial *d = &l->dial;
+
+  if (d->next < d->lookup.count && d->error[0])
+    notice_log(l->env->notices, PMX_LOG_DEBUG, "connection",
+               "%s: %s; the next of its addresses is tried", l->env->name, d->error);
+}
+
 static int64_t share_of_time(const struct dial *d, int64_t now)
 {
   int64_t left = d->deadline - now;
@@ -185,11 +209,13 @@ static void try_next(struct link *l)
     int64_t until = share_of_time(d, now);
     int err;
 
+    tell_next(l);
     d->next++;
     d->securing = 0;
     channel_close(&l->channel);
     err = transport_connect(&l->transport, address, &options);
     if (err == 0) {
+      tell_connecting(l);
       l->source.deadline = until;
       reactor_watch(l->env->reactor, &l->source, NET_OUT, until);
       return;
@@ -241,6 +267,7 @@ static void shake_hands(struct link *l)
   switch (channel_handshake(&l->channel, &want)) {
   case 0:
     l->dial.securing = 0;
+    tell_connected(l, "TLS is done, logs in");
     login(l, 0);
     break;
   case NET_AGAIN:
@@ -267,6 +294,7 @@ static int secure(struct link *l)
 static void connected(struct link *l)
 {
   l->id = 1 + atomic_fetch_add(&l->env->connections, 1);
+  tell_connected(l, l->env->tls ? "TLS shakes hands" : "logs in");
   if (!l->env->tls)
     login(l, 0);
   else if (secure(l) == 0)

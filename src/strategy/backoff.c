@@ -37,33 +37,43 @@ void backoff_pause(struct backoff *b, const struct config *config, unsigned n, i
   b->next = time_after(now, delay(b, config, n));
 }
 
-void backoff_may_open(struct backoff *b, const struct config *config)
+void backoff_may_open(struct backoff *b, const struct config *config, const struct link_env *env,
+                      const char *name)
 {
   if (config->offline != OFFLINE_FAIL || b->open ||
       b->refusals < (unsigned)config->breaker_failures)
     return;
   b->open = 1;
   b->opens++;
+  notice_log(env->notices, PMX_LOG_WARN, "connection",
+             "%s: %u connects in a row failed: calls fail at once until one succeeds", name,
+             b->failures);
 }
 
-void backoff_done(struct backoff *b)
+void backoff_done(struct backoff *b, const struct link_env *env, const char *name)
 {
+  if (b->failures)
+    notice_log(env->notices, PMX_LOG_INFO, "connection",
+               "%s: connected, after %u connects that failed%s", name, b->failures,
+               b->open ? ": calls are taken again" : "");
   b->failures = b->refusals = 0;
   b->next = 0;
   b->open = 0;
 }
 
-void backoff_tell(const struct backoff *b, struct link_env *env, const char *component,
-                  const char *name, int64_t now)
+void backoff_tell(const struct backoff *b, const struct link_env *env, const char *name,
+                  int64_t now)
 {
-  char detail[896];
+  char detail[896], pause[32];
   struct text text;
 
-  text_init(&text, detail, sizeof detail);
-  text_add(&text, "%s; next try in ", b->error);
+  text_init(&text, pause, sizeof pause);
   text_add_ms(&text, b->next - now);
+  text_init(&text, detail, sizeof detail);
+  text_add(&text, "%s; next try in %s", b->error, pause);
   notice_event(env->notices, PMX_EVENT_RECONNECTING, b->cause, 0, env->name, detail);
-  notice_log(env->notices, PMX_LOG_WARN, component, "%s: %s", name, detail);
+  notice_log(env->notices, PMX_LOG_WARN, "connection", "%s: %s; next try in %s", name, b->error,
+             pause);
 }
 
 int backoff_is_permanent(pmx_cause cause)

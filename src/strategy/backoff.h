@@ -26,13 +26,13 @@ void backoff_init(struct backoff *);
  * local: our own shortage. */
 void backoff_failed(struct backoff *, const struct config *, pmx_cause, const char *text, int local,
                     int64_t now);
-void backoff_may_open(struct backoff *, const struct config *); /* no connection is left: opens the
-                                                                   circuit when offline=fail */
-void backoff_done(struct backoff *);                            /* one was made */
+/* No connection is left: opens the circuit when offline=fail. `name`: see tell.h. */
+void backoff_may_open(struct backoff *, const struct config *, const struct link_env *,
+                      const char *name);
+void backoff_done(struct backoff *, const struct link_env *, const char *name); /* one was made */
 /* A connection was lost: the next connect waits as after n failed ones. */
 void backoff_pause(struct backoff *, const struct config *, unsigned n, int64_t now);
-void backoff_tell(const struct backoff *, struct link_env *, const char *component,
-                  const char *name, int64_t now);
+void backoff_tell(const struct backoff *, const struct link_env *, const char *name, int64_t now);
 /* Trying again will not help those who wait: the server answered. */
 int backoff_is_permanent(pmx_cause);
 /* "5 connects in a row failed, the last one 3 ms ago: <error>", or the error alone. */

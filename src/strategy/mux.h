@@ -18,6 +18,7 @@
 #include "link/lane.h"
 #include "strategy/backoff.h"
 #include "strategy/strategy.h"
+#include "strategy/tell.h"
 #include "strategy/watchers.h"
 
 enum { MUX_LANES_MAX = 8 };
@@ -35,6 +36,7 @@ struct mux_lane {
   int draining, aborted;
   int64_t abort_at;
   struct backoff backoff;
+  struct occasion full;
   unsigned short_lives; /* connections in a row that died young */
   struct request dial, ping;
   struct job job; /* starts the dial on the reactor */
@@ -74,7 +76,7 @@ pmx_reply *mux_explain_unsent(const struct mux_lane *, const struct request *, p
 pmx_reply *mux_explain_unanswered(const struct mux_lane *, const struct request *, pmx_cause,
                                   int64_t now);
 pmx_reply *mux_explain_offline(const struct mux_lane *, pmx_cause, int64_t now);
-pmx_reply *mux_explain_full(const struct mux_lane *);
+pmx_reply *mux_explain_full(struct mux_lane *); /* and tells the log */
 pmx_reply *mux_explain_closed(const struct mux *);
 void mux_add_stats(struct mux_lane *, pmx_stats *);
 

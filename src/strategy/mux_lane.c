@@ -84,8 +84,8 @@ static void dial_failed(struct mux_lane *ml, const pmx_reply *reply, int64_t now
   ml->stats.dial_failures++;
   backoff_failed(&ml->backoff, &ml->config, cause, pmx_reply_error(reply),
                  ml->lane.link.dial.local_error, now);
-  backoff_tell(&ml->backoff, m->env, "mux", m->name, now);
-  backoff_may_open(&ml->backoff, &ml->config);
+  backoff_tell(&ml->backoff, m->env, m->name, now);
+  backoff_may_open(&ml->backoff, &ml->config, m->env, m->name);
   fail_queued(ml, cause, now);
   if (is_wanted(ml))
     mux_want_connection(ml, now);
@@ -103,11 +103,8 @@ static void dial_succeeded(struct mux_lane *ml, int64_t now)
   ml->renewing = 0;
   if (link_outdated(link))
     mux_renew_lane(ml, ml->config.tls_retire, now);
-  backoff_done(&ml->backoff);
-  notice_event(m->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, link->id, m->env->name,
-               link->about);
-  notice_log(m->env->notices, PMX_LOG_INFO, "mux", "%s: connection %llu is ready", m->name,
-             (unsigned long long)link->id);
+  backoff_done(&ml->backoff, m->env, m->name);
+  tell_connected(link, m->name, "");
   ticker_advance(&ml->ticker, now + LOOK_NS);
 }
 
@@ -136,15 +133,17 @@ static void dial_done(struct request *dial)
 
 /* ---- lost ---- */
 
-static void tell_lost(struct mux_lane *ml)
+static void tell_end(const struct mux_lane *ml)
 {
-  struct mux *m = ml->mux;
-  struct link *link = &ml->lane.link;
+  const struct link *link = &ml->lane.link;
 
-  notice_event(m->env->notices, PMX_EVENT_LOST, link->conn.cause, link->id, m->env->name,
-               link->conn.text);
-  notice_log(m->env->notices, PMX_LOG_INFO, "mux", "%s: connection %llu closed: %s", m->name,
-             (unsigned long long)link->id, link->conn.text);
+  if (link->conn.cause == PMX_CAUSE_CLOSED)
+    tell_closed(link, ml->mux->name, PMX_CAUSE_CLOSED, link->conn.text);
+  else if (ml->renewing)
+    tell_closed(link, ml->mux->name, PMX_CAUSE_NONE, link->conn.text);
+  else
+    tell_lost(link, ml->mux->name, link->conn.text,
+              ml->draining ? "the client is closed" : "another one is made");
 }
 
 /* One that was to be replaced says nothing about the server. */
@@ -168,9 +167,9 @@ static void down_done(struct request *down)
   lane_enter(&ml->lane);
   ml->state = MUX_DOWN;
   ml->stats.closed++;
+  tell_end(ml);
   if (!ml->draining) {
     count_lost(ml, now);
-    tell_lost(ml);
     ml->eager = 1;
     mux_want_connection(ml, now);
   } else {

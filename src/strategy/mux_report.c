@@ -87,16 +87,28 @@ pmx_reply *mux_explain_offline(const struct mux_lane *ml, pmx_cause cause, int64
   return reply_failure_text(PMX_NOT_RUN, cause, buf);
 }
 
-pmx_reply *mux_explain_full(const struct mux_lane *ml)
+static void tell_full(struct mux_lane *ml, const pmx_reply *why)
+{
+  unsigned count = tell_due(&ml->full, clock_ns());
+
+  if (count)
+    notice_log(ml->mux->env->notices, PMX_LOG_WARN, "mux",
+               "%s: %u calls were turned away; told once a second: %s", ml->mux->name, count,
+               pmx_reply_error(why));
+}
+
+pmx_reply *mux_explain_full(struct mux_lane *ml)
 {
   const struct lane *l = &ml->lane;
+  pmx_reply *why =
+      reply_failure(PMX_NOT_RUN, PMX_CAUSE_QUEUE_FULL,
+                    "mux %s: full: in flight %u, queued %u of %zu bytes (mux.max_inflight=%lld, "
+                    "mux.max_queued=%lld)",
+                    ml->mux->name, l->link.conn.ring.count, l->queued, l->queued_bytes,
+                    (long long)ml->config.mux_max_inflight, (long long)ml->config.mux_max_queued);
 
-  return reply_failure(PMX_NOT_RUN, PMX_CAUSE_QUEUE_FULL,
-                       "mux %s: full: in flight %u, queued %u of %zu bytes (mux.max_inflight=%lld, "
-                       "mux.max_queued=%lld)",
-                       ml->mux->name, l->link.conn.ring.count, l->queued, l->queued_bytes,
-                       (long long)ml->config.mux_max_inflight,
-                       (long long)ml->config.mux_max_queued);
+  tell_full(ml, why);
+  return why;
 }
 
 pmx_reply *mux_explain_closed(const struct mux *m)

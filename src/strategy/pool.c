@@ -177,6 +177,19 @@ static pmx_reply *pool_refuse(const struct route *route, int leased)
   return reply_failure_text(PMX_INVALID, PMX_CAUSE_UNSUPPORTED, route->hint);
 }
 
+static void name_pool(struct pool *p)
+{
+  long long db = p->config.db;
+
+  if (p->config.pool_name[0]) {
+    snprintf(p->name, sizeof p->name, "%s", p->config.pool_name);
+    snprintf(p->label, sizeof p->label, "%s at %s/%lld", p->name, p->env->name, db);
+  } else {
+    snprintf(p->name, sizeof p->name, "%s/%lld", p->env->name, db);
+    snprintf(p->label, sizeof p->label, "%s", p->name);
+  }
+}
+
 static int pool_open(struct link_env *env, const struct config *config, struct strategy *control,
                      struct strategy **ret)
 {
@@ -188,10 +201,7 @@ static int pool_open(struct link_env *env, const struct config *config, struct s
   p->env = env;
   p->control = control;
   p->config = *config;
-  if (config->pool_name[0])
-    snprintf(p->name, sizeof p->name, "%s", config->pool_name);
-  else
-    snprintf(p->name, sizeof p->name, "%s/%lld", env->name, (long long)config->db);
+  name_pool(p);
   lock_init(&p->lock);
   list_init(&p->free);
   list_init(&p->idle);

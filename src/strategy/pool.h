@@ -38,6 +38,7 @@
 #include "base/clock.h"
 #include "strategy/backoff.h"
 #include "strategy/strategy.h"
+#include "strategy/tell.h"
 
 enum slot_state {
   SLOT_FREE,
@@ -130,6 +131,7 @@ struct pool {
   struct lock lock;
   struct config config; /* a copy of the values; its strings are the runtime's */
   char name[300];
+  char label[600]; /* the name, and where it leads to */
   struct slot **slots;
   size_t slot_count, slot_cap;
   struct list free, idle; /* idle: oldest first */
@@ -145,6 +147,7 @@ struct pool {
   int suspect; /* a check failed: the other idle connections may be as dead */
   int spare;   /* one more is wanted, so that an expired one can go */
   int64_t last_retired, wait_event_at;
+  struct occasion failed; /* calls, for want of a connection */
   struct ticker ticker;
   /* noted under the lock, done by pool_leave */
   struct list closing;
@@ -228,5 +231,6 @@ pmx_reply *pool_explain_wait(struct pool *, const struct request *, pmx_cause, i
 pmx_reply *pool_explain_closed(const struct pool *);
 pmx_reply *pool_explain_offline(struct pool *, pmx_cause, int64_t now);
 void pool_stats(struct strategy *, pmx_stats *);
+void pool_tell_end(const struct slot *); /* its connection is about to be closed */
 
 #endif

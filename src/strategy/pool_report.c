@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pool_report.c - what the pool says about itself: statistics, and failures that explain
- * themselves. Under the pool's lock. */
+ * themselves; and why a connection ends. Under the pool's lock. */
 #include "base/text.h"
 #include "call/reply.h"
 #include "strategy/pool.h"
@@ -72,6 +72,17 @@ static void add_state(struct text *text, const struct pool *p, int64_t now)
   }
 }
 
+/* The calls themselves are told; for people, the last of a second will do. */
+static void tell_failed(struct pool *p, const char *why, int64_t now)
+{
+  unsigned count = tell_due(&p->failed, now);
+
+  if (count)
+    notice_log(p->env->notices, PMX_LOG_WARN, "pool",
+               "%s: %u calls failed, for they got no connection; told once a second: %s", p->label,
+               count, why);
+}
+
 pmx_reply *pool_explain_wait(struct pool *p, const struct request *req, pmx_cause cause,
                              int64_t now)
 {
@@ -89,6 +100,8 @@ pmx_reply *pool_explain_wait(struct pool *p, const struct request *req, pmx_caus
   }
   text_add(&text, ": ");
   add_state(&text, p, now);
+  if (cause != PMX_CAUSE_CANCELED)
+    tell_failed(p, buf, now);
   return reply_failure_text(PMX_NOT_RUN, cause, buf);
 }
 
@@ -123,4 +136,57 @@ void pool_stats(struct strategy *s, pmx_stats *ret)
   pool.breaker_opens = p->backoff.opens;
   lock_release(&p->lock);
   *ret = pool;
+}
+
+/* ---- the end of a connection ---- */
+
+static const char *why_lost(const struct slot *slot)
+{
+  const struct conn *c = &slot->link.conn;
+
+  if (c->poisoned)
+    return c->text;
+  if (c->retire)
+    return "the server answered READONLY, NOAUTH or UNBLOCKED";
+  if (unblock_is_dirty(slot))
+    return "a CLIENT UNBLOCK may still come for it";
+  return "its state could not be restored";
+}
+
+static const char *why_closed(const struct slot *slot)
+{
+  switch (slot->reason) {
+  case CLOSE_IDLE:
+    return "it was idle for pool.idle_timeout";
+  case CLOSE_LIFETIME:
+    return slot->outdated ? "its settings were replaced" : "it is older than pool.max_lifetime";
+  case CLOSE_RECLAIMED:
+    return "its lease was out for pool.leak_reclaim";
+  case CLOSE_STALE:
+  case CLOSE_DIRTY:
+  case CLOSE_ERROR:
+  case CLOSE_SURPLUS:
+    break;
+  }
+  return slot->pool->draining ? "the client was closed" : "more than pool.max_size or pool.max_idle";
+}
+
+static int is_lost(const struct slot *slot)
+{
+  const struct conn *c = &slot->link.conn;
+
+  if (c->poisoned && c->cause == PMX_CAUSE_CLOSED) /* cut off: the client is closed */
+    return 0;
+  return slot->reason == CLOSE_ERROR || slot->reason == CLOSE_STALE || slot->reason == CLOSE_DIRTY;
+}
+
+void pool_tell_end(const struct slot *slot)
+{
+  const struct pool *p = slot->pool;
+
+  if (is_lost(slot))
+    tell_lost(&slot->link, p->label, why_lost(slot), "another one is made when it is needed");
+  else
+    tell_closed(&slot->link, p->label, p->draining ? PMX_CAUSE_CLOSED : PMX_CAUSE_NONE,
+                why_closed(slot));
 }

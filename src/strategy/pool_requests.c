@@ -155,6 +155,9 @@ static void tell_waiting(struct pool *p, int64_t now)
   p->wait_event_at = now + NS_PER_S;
   notice_event(p->env->notices, PMX_EVENT_POOL_WAIT, PMX_CAUSE_NONE, 0, p->env->name,
                "calls wait for a connection");
+  notice_log(p->env->notices, PMX_LOG_INFO, "pool",
+             "%s: calls wait: all %u connections are in use; told once a second", p->label,
+             p->count[SLOT_IN_USE]);
 }
 
 /* Its place by arrival: others whose connections were closed as well may have come back before

@@ -35,31 +35,6 @@ int pool_offline(const struct pool *p)
   return pool_live(p) == 0;
 }
 
-static const char *why_lost(const struct slot *slot)
-{
-  const struct conn *c = &slot->link.conn;
-
-  if (c->poisoned)
-    return c->text;
-  if (c->retire)
-    return "the server answered READONLY, NOAUTH or UNBLOCKED";
-  if (unblock_is_dirty(slot))
-    return "a CLIENT UNBLOCK may still come for it";
-  return "its state could not be restored";
-}
-
-static void tell_lost(struct slot *slot)
-{
-  struct link *l = &slot->link;
-  const char *why = why_lost(slot);
-
-  if (slot->reason != CLOSE_ERROR && slot->reason != CLOSE_STALE && slot->reason != CLOSE_DIRTY)
-    return;
-  notice_event(l->env->notices, PMX_EVENT_LOST, l->conn.cause, l->id, l->env->name, why);
-  notice_log(l->env->notices, PMX_LOG_INFO, "pool", "%s: connection %llu closed: %s",
-             slot->pool->name, (unsigned long long)l->id, why);
-}
-
 void slot_retire(struct slot *slot, enum close_reason reason)
 {
   struct pool *p = slot->pool;
@@ -70,7 +45,7 @@ void slot_retire(struct slot *slot, enum close_reason reason)
   slot->leased = slot->busy = 0;
   slot_set(slot, SLOT_CLOSING);
   list_push_back(&p->closing, &slot->node);
-  tell_lost(slot);
+  pool_tell_end(slot);
 }
 
 static void count_close(struct pool *p, enum close_reason reason)

@@ -125,8 +125,9 @@ void step_remember_refusal(struct pool *p, const pmx_reply *reply)
 {
   atomic_store(&p->refused_until, time_after(clock_ns(), FORGIVEN_AFTER_S * NS_PER_S));
   notice_log(p->env->notices, PMX_LOG_WARN, "pool",
-             "%s: blocked commands that are given up cost their connection: %s", p->name,
-             pmx_reply_error(reply));
+             "%s: blocked commands that are given up cost their connection, for a minute at least: "
+             "%s",
+             p->label, pmx_reply_error(reply));
 }
 
 static void learn(struct slot *slot, const pmx_reply *reply)

@@ -124,11 +124,11 @@ void pool_dial_failed(struct pool *p, pmx_cause cause, const char *error, int lo
   p->stats.dial_failures++;
   p->spare = 0;
   backoff_failed(&p->backoff, &p->config, cause, error, local, now);
-  backoff_tell(&p->backoff, p->env, "pool", p->name, now);
+  backoff_tell(&p->backoff, p->env, p->label, now);
   fail_fills(p, cause, now);
   if (pool_live(p) > p->count[SLOT_CLOSING])
     return;
-  backoff_may_open(&p->backoff, &p->config);
+  backoff_may_open(&p->backoff, &p->config, p->env, p->label);
   fail_waiters(p, cause, now);
 }
 
@@ -174,15 +174,12 @@ static void dial_done(struct slot *slot, int64_t now)
 
   p->stats.opened++;
   unblock_forget(slot);
-  backoff_done(&p->backoff);
+  backoff_done(&p->backoff, p->env, p->label);
   p->spare = 0;
   p->suspect = 0;
   slot->fresh = 1;
   set_expiry(slot, now);
-  notice_event(p->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, slot->link.id, p->env->name,
-               slot->link.about);
-  notice_log(p->env->notices, PMX_LOG_INFO, "pool", "%s: connection %llu is ready", p->name,
-             (unsigned long long)slot->link.id);
+  tell_connected(&slot->link, p->label, "");
   pool_watch_clock(p, time_after(now, pool_interval(p)));
   pool_put(slot, now);
 }

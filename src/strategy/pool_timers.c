@@ -97,7 +97,24 @@ static void tell_leak(struct slot *slot, int64_t age)
            slot->command ? slot->command : "none");
   notice_event(p->env->notices, PMX_EVENT_LEAK, PMX_CAUSE_NONE, slot->link.id, p->env->name,
                detail);
-  notice_log(p->env->notices, PMX_LOG_WARN, "pool", "%s: %s", p->name, detail);
+  notice_log(p->env->notices, PMX_LOG_WARN, "pool", "%s: connection %llu: %s; %s", p->label,
+             (unsigned long long)slot->link.id, detail,
+             p->config.pool_leak_reclaim > 0 ? "it is taken back after pool.leak_reclaim"
+                                             : "it is left alone, for pool.leak_reclaim is off");
+}
+
+static void tell_reclaimed(const struct slot *slot, int64_t age)
+{
+  const struct pool *p = slot->pool;
+  char since[32];
+  struct text text;
+
+  text_init(&text, since, sizeof since);
+  text_add_ms(&text, age);
+  notice_log(p->env->notices, PMX_LOG_WARN, "pool",
+             "%s: connection %llu is taken back from a lease that has been out for %s; what is "
+             "called on that from now on fails",
+             p->label, (unsigned long long)slot->link.id, since);
 }
 
 static void tick_lease(struct slot *slot, int64_t now, int64_t *next)
@@ -109,6 +126,7 @@ static void tick_lease(struct slot *slot, int64_t now, int64_t *next)
   if (slot->busy && slot->exempt)
     return;
   if (p->config.pool_leak_reclaim > 0 && now >= reclaim_at && !slot->busy) {
+    tell_reclaimed(slot, now - slot->borrowed_at);
     seize(slot, CLOSE_RECLAIMED);
     return;
   }

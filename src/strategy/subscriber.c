@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "call/reply.h"
+#include "strategy/tell.h"
 
 /* A connection that lived for less is no sign that the server is well. One that nobody needs is
  * kept for a while: the next subscription may be about to come. */
@@ -140,8 +141,8 @@ static void dial_failed(struct subscriber *s, const pmx_reply *reply, int64_t no
   if (s->closing)
     return;
   backoff_failed(&s->backoff, &s->config, cause, pmx_reply_error(reply), is_local(s), now);
-  backoff_tell(&s->backoff, s->env, "sub", s->name, now);
-  backoff_may_open(&s->backoff, &s->config);
+  backoff_tell(&s->backoff, s->env, s->name, now);
+  backoff_may_open(&s->backoff, &s->config, s->env, s->name);
   if (s->config.offline == OFFLINE_FAIL || backoff_is_permanent(cause))
     fail_adds(s, cause);
   if (is_wanted(s))
@@ -151,19 +152,13 @@ static void dial_failed(struct subscriber *s, const pmx_reply *reply, int64_t no
 static void dial_succeeded(struct subscriber *s, int64_t now)
 {
   struct link *link = &feeding_feed(s->feeding)->link;
-  char about[sizeof link->about + 16];
-  struct text text;
 
   s->state = SUBSCRIBER_OPEN;
   s->opened_at = s->still_since = now;
   s->unused_since = 0;
-  backoff_done(&s->backoff);
+  backoff_done(&s->backoff, s->env, s->name);
   ticker_advance(&s->ticker, now + NS_PER_MS);
-  text_init(&text, about, sizeof about);
-  text_add(&text, "%s subscriptions", link->about);
-  notice_event(s->env->notices, PMX_EVENT_CONNECTED, PMX_CAUSE_NONE, link->id, s->env->name, about);
-  notice_log(s->env->notices, PMX_LOG_INFO, "sub", "%s: connection %llu is ready", s->name,
-             (unsigned long long)link->id);
+  tell_connected(link, s->name, " subscriptions");
 }
 
 /* Thread: reactor. */
@@ -191,25 +186,25 @@ static void dial_done(struct request *request)
 
 /* ---- lost, or not needed any more ---- */
 
-static void tell_lost(struct subscriber *s)
+static void tell_end(const struct subscriber *s, const struct link *link)
 {
-  struct link *link = &feeding_feed(s->feeding)->link;
-
-  notice_event(s->env->notices, PMX_EVENT_LOST, link->conn.cause, link->id, s->env->name,
-               link->conn.text);
-  notice_log(s->env->notices, PMX_LOG_INFO, "sub", "%s: connection %llu closed: %s", s->name,
-             (unsigned long long)link->id, link->conn.text);
+  if (link->conn.cause != PMX_CAUSE_CLOSED)
+    tell_lost(link, s->name, link->conn.text,
+              s->closing ? "the client is closed" : "another one is made");
+  else
+    tell_closed(link, s->name, s->closing ? PMX_CAUSE_CLOSED : PMX_CAUSE_NONE, link->conn.text);
 }
 
 void subscriber_disconnected(struct subscriber *s)
 {
+  const struct link *link = &feeding_feed(s->feeding)->link;
   int64_t now = clock_ns();
   int dials;
 
   subscriber_enter(s);
   s->state = SUBSCRIBER_DOWN;
-  if (!s->closing && feeding_feed(s->feeding)->link.conn.cause != PMX_CAUSE_CLOSED) {
-    tell_lost(s);
+  tell_end(s, link);
+  if (!s->closing && link->conn.cause != PMX_CAUSE_CLOSED) {
     s->short_lives = now - s->opened_at < YOUNG_NS ? s->short_lives + 1 : 0;
     backoff_pause(&s->backoff, &s->config, s->short_lives, now);
   }

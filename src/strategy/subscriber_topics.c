@@ -232,7 +232,8 @@ static void tell_refused(struct subscriber *s, const struct topic *t, const pmx_
   text_add(&text, "the server refused to restore the subscription to \"");
   text_add_quoted(&text, t->name, t->len, 64);
   text_add(&text, "\": %s", pmx_reply_error(reply));
-  notice_log(s->env->notices, PMX_LOG_WARN, "sub", "%s: %s", s->name, buf);
+  notice_log(s->env->notices, PMX_LOG_WARN, "sub", "%s: %s; it is asked again from time to time",
+             s->name, buf);
 }
 
 void subscriber_refused(struct subscriber *s, struct topic *t, const pmx_reply *reply)

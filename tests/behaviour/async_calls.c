@@ -126,7 +126,7 @@ static _Atomic int lines;
 static void count_line(void *ud, pmx_log_level level, const char *component, const char *message)
 {
   (void)ud, (void)component;
-  if (level == PMX_LOG_WARN && strncmp(message, "pmx_async: ", 11) == 0)
+  if (level == PMX_LOG_WARN && strstr(message, ": pmx_async: "))
     atomic_fetch_add(&lines, 1);
 }
 

@@ -25,7 +25,7 @@ pmx_reply *call_words(pmx_client *, const char *command);
 void lease_ok(pmx_lease *, const char *command); /* any answer but an error */
 
 /* ---- events, counted on the client's thread ---- */
-enum { EVENT_TYPES = PMX_EVENT_ORPHAN + 1 };
+enum { EVENT_TYPES = PMX_EVENT_DROPPED + 1 };
 struct seen {
   pthread_mutex_t mutex;
   unsigned count[EVENT_TYPES];

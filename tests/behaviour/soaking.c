@@ -166,7 +166,7 @@ static void on_event(void *ud, const pmx_event *event)
   bool orphan = event->type == PMX_EVENT_ORPHAN;
 
   inside_begin(o, "event");
-  if (event->size < sizeof *event || event->type > PMX_EVENT_ORPHAN)
+  if (event->size < sizeof *event || event->type > PMX_EVENT_DROPPED)
     soak_wrong(o->s, "an event of type %d", (int)event->type);
   if (orphan ? !is_taken(event->reply) : event->reply != NULL)
     soak_wrong(o->s, "an event of type %d has a wrong reply: %s", (int)event->type, event->detail);

@@ -90,6 +90,7 @@ void async_check(void);   /* at the end: each was told once */
 
 /* tracing.c */
 void tracing_set(pmx_options *);
+void tracing_event(const pmx_event *);
 void tracing_check(void); /* at the end */
 
 /* loop.c */

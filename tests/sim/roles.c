@@ -89,6 +89,7 @@ void role_event(void *ud, const pmx_event *e)
 {
   (void)ud;
   role_callback_begins();
+  tracing_event(e);
   on_event(e);
   role_callback_ends();
 }

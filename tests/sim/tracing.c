@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tracing.c - in a third of the seeds the client's calls are traced, and what is told of their
- * times is what has happened, to the nanosecond: here time passes only while all wait. */
+/* tracing.c - what the client's hooks tell is what has happened: in a third of the seeds the times
+ * of each call, to the nanosecond, for here time passes only while all wait; and of each connection
+ * its beginning and its end, once. */
 #include "sim/caller.h"
 #include "sim/stream.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { TASKS_MAX = 4096 };
+enum { TASKS_MAX = 4096, CONNS_MAX = 16384 };
 
 /* A call's life as the wire has seen it. */
 struct span {
@@ -23,6 +24,8 @@ static struct {
   unsigned call;
   int64_t begun_at, frozen;
 } nexts[TASKS_MAX];
+static unsigned char conns[CONNS_MAX]; /* by conn_id */
+enum { UNHEARD_OF, CONNECTED, ENDED };
 
 /* ---- calls ---- */
 
@@ -149,8 +152,27 @@ void tracing_set(pmx_options *options)
   const pmx_trace trace = {sizeof trace, span_begin, span_end};
 
   memset(nexts, 0, sizeof nexts);
+  memset(conns, 0, sizeof conns);
   if (sim_seed % 3 == 0)
     pmx_options_set_trace(options, &trace, NULL);
+}
+
+/* ---- connections ---- */
+
+void tracing_event(const pmx_event *e)
+{
+  int ends = e->type == PMX_EVENT_LOST || e->type == PMX_EVENT_CLOSED;
+
+  if (e->type == PMX_EVENT_DROPPED && !world_of_seed.memory)
+    fail("events were dropped, and there was room: %s", e->detail);
+  if ((e->type != PMX_EVENT_CONNECTED && !ends) || world_of_seed.memory)
+    return; /* what there is no memory for is only counted */
+  if (e->conn_id == 0 || e->conn_id >= CONNS_MAX)
+    fail("connection number %llu", (unsigned long long)e->conn_id);
+  if (conns[e->conn_id] != (ends ? CONNECTED : UNHEARD_OF))
+    fail("connection %llu: event %d, and its state is %d", (unsigned long long)e->conn_id,
+         (int)e->type, conns[e->conn_id]);
+  conns[e->conn_id] = ends ? ENDED : CONNECTED;
 }
 
 /* The client is gone. */
@@ -158,4 +180,7 @@ void tracing_check(void)
 {
   if (spans)
     fail("call %u began and did not end", spans->call);
+  for (unsigned i = 0; i < CONNS_MAX; i++)
+    if (conns[i] == CONNECTED)
+      fail("connection %u was announced, and its end was not", i);
 }
