@@ -23,7 +23,8 @@ static void on_event(void *ud, const pmx_event *event)
   seen->lost += event->type == PMX_EVENT_LOST;
   seen->closed += event->type == PMX_EVENT_CLOSED;
   printf("event %d: connection %llu of %s: %s\n", (int)event->type,
-         (unsigned long long)event->conn_id, event->endpoint, event->detail);
+         (unsigned long long)event->conn_id, event->endpoint ? event->endpoint : "all",
+         event->detail);
 }
 
 static pmx_client *open_observed(const char *url, struct seen *seen)

@@ -260,13 +260,10 @@ static void tell_closing(struct runtime *rt, int64_t deadline)
              left);
 }
 
-static void watch_drain(struct runtime *rt, int64_t deadline)
+static void watch_drain(struct runtime *rt)
 {
   pmx_reply *failure;
 
-  if (atomic_exchange(&rt->draining, 1))
-    return;
-  tell_closing(rt, deadline);
   request_init(&rt->drained, REQUEST_DRAIN);
   rt->drained.completed = drained;
   failure = rt->node.strategy->ops->submit(rt->node.strategy, &rt->drained);
@@ -279,12 +276,16 @@ static void watch_drain(struct runtime *rt, int64_t deadline)
 void runtime_drain(struct runtime *rt, int64_t deadline)
 {
   int64_t before = atomic_load(&rt->close_at);
+  int first = !atomic_exchange(&rt->draining, 1);
 
+  if (first)
+    tell_closing(rt, deadline);
   while (deadline < before && !atomic_compare_exchange_weak(&rt->close_at, &before, deadline))
     ;
   subscriber_drain(rt->node.subscriber);
   rt->node.strategy->ops->drain(rt->node.strategy, deadline);
-  watch_drain(rt, deadline);
+  if (first)
+    watch_drain(rt);
   reactor_post(&rt->reactor, &rt->end_paused);
   reactor_wake(&rt->reactor);
 }

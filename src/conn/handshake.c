@@ -125,6 +125,17 @@ int handshake_begin(struct conn *c, int reset)
   return 0;
 }
 
+/* How much of it may be shown: its code at most when the secret stands in it, and none of that. */
+static size_t without(const char *said, const char *secret)
+{
+  const char *at = secret && secret[0] ? strstr(said, secret) : NULL;
+  size_t code = strcspn(said, " ");
+
+  if (!at)
+    return strlen(said);
+  return (size_t)(at - said) < code ? (size_t)(at - said) : code;
+}
+
 /* Servers repeat what they did not understand, and that may have been the password. */
 static size_t quotable(const struct handshake *h, const char *said)
 {
@@ -132,9 +143,7 @@ static size_t quotable(const struct handshake *h, const char *said)
 
   if (args)
     return (size_t)(args - said);
-  if (h->password && strstr(said, h->password))
-    return strcspn(said, " ");
-  return strlen(said);
+  return without(said, h->password);
 }
 
 static void refuse(struct conn *c, pmx_cause cause, const char *what, const pmx_reply *reply)

@@ -11,6 +11,7 @@ enum {
   BULK_HEADER_MAX = 24,         /* digits of 2^63, sign and line break */
   KEEP_BUFFER_MAX = 256 * 1024, /* a reader that held more is replaced when it is empty */
   PEEK_MAX = 32,
+  BINARY_MAX = 4,
   DEPTH_MAX = 1024 /* pmx_reply_failed recurses */
 };
 
@@ -49,6 +50,21 @@ static const char *guess(const struct decoder *d)
   return ": is that a Redis server at all?";
 }
 
+/* What may be quoted of it, for it says whom we are talking to. Anything else may be data, or what
+ * we said ourselves, come back. */
+static size_t quotable(const struct decoder *d)
+{
+  static const char http[] = "HTTP/";
+
+  if (d->peek_len == 0)
+    return 0;
+  if (d->peek[0] < ' ' || d->peek[0] > '~')
+    return d->peek_len < BINARY_MAX ? d->peek_len : BINARY_MAX;
+  return d->peek_len >= sizeof http - 1 && memcmp(d->peek, http, sizeof http - 1) == 0
+             ? d->peek_len
+             : 0;
+}
+
 static enum decode_result fail(struct decoder *d, pmx_cause cause, const char *why)
 {
   struct text text;
@@ -59,10 +75,13 @@ static enum decode_result fail(struct decoder *d, pmx_cause cause, const char *w
   text_init(&text, d->text, sizeof d->text);
   text_add(&text, "%s", why);
   if (cause == PMX_CAUSE_PROTOCOL) {
-    text_add(&text, "; reply %llu of this connection begins with \"",
-             (unsigned long long)d->replies + 1);
-    text_add_quoted(&text, d->peek, d->peek_len, PEEK_MAX);
-    text_add(&text, "\"%s", guess(d));
+    text_add(&text, "; in reply %llu of this connection", (unsigned long long)d->replies + 1);
+    if (quotable(d)) {
+      text_add(&text, ", which begins with \"");
+      text_add_quoted(&text, d->peek, quotable(d), PEEK_MAX);
+      text_add(&text, "\"");
+    }
+    text_add(&text, "%s", guess(d));
   }
   return DECODE_ERROR;
 }

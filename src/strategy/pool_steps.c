@@ -127,7 +127,7 @@ void step_remember_refusal(struct pool *p, const pmx_reply *reply)
   notice_log(p->env->notices, PMX_LOG_WARN, "pool",
              "%s: blocked commands that are given up cost their connection, for a minute at least: "
              "%s",
-             p->label, pmx_reply_error(reply));
+             p->label, pmx_reply_error_code(reply));
 }
 
 static void learn(struct slot *slot, const pmx_reply *reply)

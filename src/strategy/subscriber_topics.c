@@ -231,7 +231,7 @@ static void tell_refused(struct subscriber *s, const struct topic *t, const pmx_
   text_init(&text, buf, sizeof buf);
   text_add(&text, "the server refused to restore the subscription to \"");
   text_add_quoted(&text, t->name, t->len, 64);
-  text_add(&text, "\": %s", pmx_reply_error(reply));
+  text_add(&text, "\": %s", pmx_reply_error_code(reply)); /* the rest may name the user */
   notice_log(s->env->notices, PMX_LOG_WARN, "sub", "%s: %s; it is asked again from time to time",
              s->name, buf);
 }
