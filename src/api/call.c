@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/probe.h"
 #include "call/reply.h"
 #include "call/timing.h"
 #include "link/wait.h"
@@ -179,6 +180,7 @@ void call_prepare(struct request *req, const struct order *order, const struct c
   req->timing = call->timing;
   if (req->timing)
     timing_begin(req->timing, now);
+  PROBE2(call__begin, req->route.command, req);
 }
 
 void call_take_back(const struct request *req, struct order *order)
@@ -187,6 +189,7 @@ void call_take_back(const struct request *req, struct order *order)
   order->encoded.heap = req->heap;
   if (req->timing)
     timing_end(req->timing, req->reply);
+  PROBE2(call__end, req->route.command, req);
 }
 
 pmx_reply *call_send(struct runtime *rt, struct order *order, const struct call *call, int64_t now)

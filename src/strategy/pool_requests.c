@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pool_requests.c - a request's way through the pool: submitted, queued, assigned, done.
  * Which connection it gets is pool_slots.c's business, giving it up pool_cancel.c's. */
+#include "base/probe.h"
 #include "call/reply.h"
 #include "strategy/pool.h"
 
@@ -87,8 +88,10 @@ static int enqueue(struct pool *p, struct request *req, struct list *after)
   }
   request_set_state(req, REQUEST_QUEUED);
   list_insert(after, &req->node);
-  if (is_waiter(req))
+  if (is_waiter(req)) {
     p->waiting++;
+    PROBE2(queue__wait, p->label, p->waiting);
+  }
   if (req->completed)
     pool_watch_clock(p, req->queue_until);
   return 0;
