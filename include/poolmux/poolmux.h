@@ -380,12 +380,64 @@ typedef struct pmx_stats {
   /* publish/subscribe, whose connection is counted nowhere else. subscriptions: confirmed, now;
    * messages and messages_dropped: for each consumer; resubscribes: restored */
   uint64_t subscriptions, messages, messages_dropped, gaps, resubscribes;
+  /* more reasons. closed = closed_idle + … + closed_error + reclaimed + these two; retries and
+   * dial_failures are the sums of theirs */
+  uint64_t closed_surplus, closed_shutdown;
+  uint64_t retries_lost, retries_connect, retries_refused, retries_conflict;
+  uint64_t dials_dns, dials_tcp, dials_tls, dials_auth, dials_protocol, dials_timeout, dials_local;
+  /* how waiting ended: waits + requeues = handoffs + wait_timeouts + wait_canceled + wait_failed +
+   * waiting - queued; requeues: the connection that was lent was found closed, and another one found */
+  uint64_t wait_canceled, wait_failed, requeues;
+  /* what pools and lanes were given to do, each try of a call, and the PINGs of lanes:
+   * requests = requests_ended + waiting + running + in_flight - abandoned; running: on a connection
+   * of a pool now */
+  uint64_t requests, requests_ended, running;
+  /* now: live = idle + in_use + checking + repairing + settling + closing + lanes_live */
+  uint64_t checking, repairing, settling, closing;
+  uint64_t breaker_open;                          /* circuits that are open */
+  uint64_t oldest_wait_ns, oldest_in_flight_ns;   /* since it was queued; the longest of all */
+  uint64_t pool_max_size, pool_max_idle, pool_min_idle; /* the options, as they are now */
+  /* lanes: how many there are; queued now; bytes without TLS; connections made again */
+  uint64_t lanes, queued, lane_given_up, bytes_in, bytes_out, reconnects;
+  /* the control and the subscription connection, which are in no other number */
+  uint64_t control_closed, control_dial_failures;
+  uint64_t sub_opened, sub_closed, sub_live, sub_dial_failures;
 } pmx_stats;
 #define PMX_STATS_INIT \
   { sizeof(pmx_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-PMX_API void pmx_stats_get(const pmx_client *, pmx_stats *); /* one picture of the pool */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, \
+    0 }
+PMX_API void pmx_stats_get(const pmx_client *, pmx_stats *); /* one picture of each pool and lane */
+/* Of one lane alone: 1; or 0, and all is 0: there is no such lane. Lanes are numbered from 0. */
+PMX_API int pmx_stats_lane(const pmx_client *, unsigned lane, pmx_stats *);
+
+/* How often something took how long, since pmx_open (create, wait, queue, use: or fork). */
+typedef enum pmx_histogram_kind {
+  PMX_HISTOGRAM_WAIT = 0,   /* from asking a pool for a connection to having it; 0: it was idle */
+  PMX_HISTOGRAM_QUEUE = 1,  /* on a lane, from being queued to being written */
+  PMX_HISTOGRAM_CREATE = 2, /* making a connection: name lookup, TCP, TLS, login */
+  PMX_HISTOGRAM_USE = 3,    /* a connection was lent */
+  PMX_HISTOGRAM_CALL = 4    /* a call, from its start to its outcome; all but INVALID */
+} pmx_histogram_kind;
+#define PMX_HISTOGRAM_BUCKETS 225
+typedef struct pmx_histogram {
+  size_t size;
+  uint64_t count, sum_ns, max_ns;
+  uint64_t buckets[PMX_HISTOGRAM_BUCKETS]; /* how many took longer than the one before, and at most
+                                              pmx_histogram_bound */
+} pmx_histogram;
+#define PMX_HISTOGRAM_INIT { sizeof(pmx_histogram), 0, 0, 0, { 0 } }
+/* 1; or 0, and it is empty: no such kind. Sums all pools and lanes up. */
+PMX_API int pmx_stats_histogram(const pmx_client *, pmx_histogram_kind, pmx_histogram *);
+PMX_API uint64_t pmx_histogram_bound(unsigned i); /* ns; UINT64_MAX: no bound */
+/* ns; 0: it is empty. 50.0 is the median. At most an eighth and 1 us more than the truth, not less. */
+PMX_API uint64_t pmx_histogram_percentile(const pmx_histogram *, double percent);
+/* Everything, each pool and lane by itself. format: "text", "json" or "prometheus". Returns what
+ * snprintf would; when that is not less than size, buf is "", never a part. 0, and "": the client or
+ * the format is NULL, or there is no such format, or no memory. */
+PMX_API size_t pmx_stats_text(const pmx_client *, const char *format, char *buf, size_t size);
 
 #ifdef __cplusplus
 }

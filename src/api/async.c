@@ -86,7 +86,7 @@ static void finish(struct async *a, pmx_reply *reply)
   call_let_go(&a->call);
   call_learn(a->client, &a->order, reply);
   if (!a->target.internal)
-    call_count(a->client, reply);
+    call_count_async(a->client, a->runtime, reply, a->call.started, a->order.ended);
   if (a->target.future && !is_traced(a)) {
     timer_clear(reactor, &a->timer);
     future_publish(a->target.future, reply);
@@ -407,6 +407,6 @@ pmx_reply *async_start(pmx_client *c, const pmx_call *in, struct args *args, pmx
     failure = start(c, &call, args, &order, target);
   encoded_clear(&order.encoded);
   if (failure && !target->internal)
-    call_count(c, failure);
+    call_count(c, failure, 0, 0);
   return failure;
 }

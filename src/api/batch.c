@@ -261,7 +261,7 @@ static pmx_reply *run_group(const pmx_batch *b, const pmx_call *in, int atomic)
   if (!verdict)
     verdict = call_carry_out(b->client, in, NULL, &g.order);
   result = group_result(&g, pmx_reply_ref(verdict));
-  call_count(b->client, verdict ? verdict : result);
+  call_count(b->client, verdict ? verdict : result, g.order.started, g.order.ended);
   pmx_reply_free(verdict);
   group_close(&g);
   return result;
@@ -276,7 +276,7 @@ static pmx_reply *execute(const pmx_batch *b, const pmx_call *in, int atomic)
     reply = run_group(b, in, atomic);
   } else if (b) {
     reply = reply ? reply : nothing(b, in);
-    call_count(b->client, reply);
+    call_count(b->client, reply, 0, 0);
   }
   thread_cancel_restore(cancel_state);
   return reply;

@@ -126,6 +126,7 @@ void order_init(struct order *order, struct link *link, uint64_t ticket)
   order->given_away = 0;
   order->attempt = call_send;
   order->max_tries = 0;
+  order->started = order->ended = 0;
 }
 
 /* ---- one try ---- */
@@ -187,6 +188,7 @@ void call_take_back(const struct request *req, struct order *order)
 {
   order->given_away |= order->encoded.heap && !req->heap; /* a lane has to send the rest of it */
   order->encoded.heap = req->heap;
+  order->ended = req->ended_at;
   if (req->timing)
     timing_end(req->timing, req->reply);
   PROBE2(call__end, req->route.command, req);
@@ -331,6 +333,7 @@ pmx_reply *call_carry_out(pmx_client *c, const pmx_call *in, const struct args *
     reply = args ? call_make_order(c, &call, args, small, order) : refuse_wish(c, &call, order);
   if (reply)
     return reply;
+  order->started = call.started;
   call_hold(&call);
   reply = call_may_begin(&call);
   if (!reply)
@@ -341,18 +344,48 @@ pmx_reply *call_carry_out(pmx_client *c, const pmx_call *in, const struct args *
   return reply;
 }
 
-void call_count(pmx_client *c, const pmx_reply *reply)
+/* NULL: INVALID, which is counted here. */
+static struct histogram *times_of(struct call_counters *n, struct histogram *times,
+                                  const pmx_reply *reply)
 {
-  struct call_counters *n = &c->counters;
-  pmx_status status = pmx_reply_status(reply);
-  _Atomic uint64_t *const by_status[] = {
-      [PMX_OK] = &n->replies,      [PMX_SERVER_ERROR] = &n->server_errors,
-      [PMX_NOT_RUN] = &n->not_run, [PMX_UNKNOWN] = &n->unknown,
-      [PMX_INVALID] = &n->invalid, [PMX_NOMEM] = &n->not_run,
+  static const enum call_outcome outcome_of[] = {
+      [PMX_OK] = CALL_REPLY,        [PMX_SERVER_ERROR] = CALL_SERVER_ERROR,
+      [PMX_NOT_RUN] = CALL_NOT_RUN, [PMX_UNKNOWN] = CALL_UNKNOWN,
+      [PMX_NOMEM] = CALL_NOT_RUN,
   };
+  unsigned status = reply ? reply->status : PMX_INVALID;
 
-  atomic_fetch_add_explicit(status == PMX_OK ? &n->replies : by_status[status], 1,
-                            memory_order_relaxed);
+  if (status != PMX_INVALID)
+    return &times[outcome_of[status]];
+  atomic_fetch_add_explicit(&n->invalid, 1, memory_order_relaxed);
+  return NULL;
+}
+
+static int64_t time_taken(int64_t started, int64_t ended)
+{
+  return started ? (ended ? ended : clock_ns()) - started : 0;
+}
+
+void call_count(pmx_client *c, const pmx_reply *reply, int64_t started, int64_t ended)
+{
+  struct histogram *h = times_of(&c->counters, c->counters.times, reply);
+
+  if (h)
+    histogram_record(h, time_taken(started, ended));
+}
+
+void call_count_async(pmx_client *c, const struct runtime *rt, const pmx_reply *reply,
+                      int64_t started, int64_t ended)
+{
+  struct histogram *h;
+
+  if (!reactor_is_me(&rt->reactor)) {
+    call_count(c, reply, started, ended);
+    return;
+  }
+  h = times_of(&c->counters, c->counters.reactor_times, reply);
+  if (h)
+    histogram_record_own(h, time_taken(started, ended));
 }
 
 pmx_reply *call_execute(pmx_client *c, const pmx_call *in, struct args *args, pmx_reply *bad_args,
@@ -368,7 +401,7 @@ pmx_reply *call_execute(pmx_client *c, const pmx_call *in, struct args *args, pm
   order_init(&order, link, ticket);
   cancel_state = thread_cancel_disable();
   reply = bad_args ? bad_args : call_carry_out(c, in, args, &order);
-  call_count(c, reply);
+  call_count(c, reply, order.started, order.ended);
   encoded_clear(&order.encoded);
   thread_cancel_restore(cancel_state);
   return reply;

@@ -20,6 +20,8 @@ struct order {
   uint32_t learn; /* where to note the size of its reply; 0 = nowhere */
   struct parts *parts; /* of a group, or NULL */
   int given_away; /* a lane has its bytes: it cannot be sent again */
+  int64_t started; /* of the call; 0: it did not begin */
+  int64_t ended;   /* of the last try; 0: nobody looked at the clock */
   call_try *attempt;
   int max_tries; /* while they end CONFLICT */
 };
@@ -40,7 +42,11 @@ void call_learn(pmx_client *, const struct order *, const pmx_reply *);
  * added up. */
 pmx_reply *call_perform(pmx_client *, struct runtime *, const struct args *, struct order *,
                         struct call *, struct attempts *);
-void call_count(pmx_client *, const pmx_reply *);
+/* Its outcome, once, with how long it took. started 0: it did not begin; ended 0: just now. */
+void call_count(pmx_client *, const pmx_reply *, int64_t started, int64_t ended);
+/* The same on whichever thread it ended. */
+void call_count_async(pmx_client *, const struct runtime *, const pmx_reply *, int64_t started,
+                      int64_t ended);
 call_try call_send; /* the try of everything that is one request */
 /* From reading the options of the call to the outcome of the last try, which may be NULL, see
  * call_try. Without arguments the order is made already. Not counted. */

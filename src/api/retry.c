@@ -107,11 +107,18 @@ void retry_begins(pmx_client *c, struct attempts *attempts, pmx_reply *reply)
 {
   int may_have_run = pmx_reply_status(reply) == PMX_UNKNOWN;
 
+  pmx_cause cause = pmx_reply_cause(reply);
+  enum retry_reason reason = RETRY_REFUSED;
+
+  if (cause == PMX_CAUSE_CONFLICT)
+    reason = RETRY_CONFLICT;
+  else if (pmx_reply_status(reply) != PMX_SERVER_ERROR)
+    reason = cause == PMX_CAUSE_CONNECT ? RETRY_CONNECT : RETRY_LOST;
   attempts->tries++;
-  attempts->conflicts += pmx_reply_cause(reply) == PMX_CAUSE_CONFLICT;
+  attempts->conflicts += reason == RETRY_CONFLICT;
   attempts->resent += (unsigned)may_have_run;
   attempts->may_have_run |= may_have_run;
-  atomic_fetch_add_explicit(&c->counters.retries, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&c->counters.retries[reason], 1, memory_order_relaxed);
   pmx_reply_free(reply);
 }
 

@@ -133,10 +133,12 @@ static void end_paused(struct job *job)
 
 static uint64_t connections_of(struct strategy *strategy)
 {
-  pmx_stats stats = PMX_STATS_INIT;
+  struct account account = {.times = NULL};
+  uint64_t connections = 0;
 
-  strategy->ops->stats(strategy, &stats);
-  return stats.live + stats.connecting;
+  for (unsigned i = 0; strategy->ops->account(strategy, i, &account); i++)
+    connections += account.stats.live + account.stats.connecting;
+  return connections;
 }
 
 static int wind_up(struct reactor *reactor)

@@ -11,6 +11,7 @@ pmx_reply *series_begin(struct series *s, pmx_client *c, const pmx_call *in, pmx
   s->client = c;
   s->rt = NULL;
   s->attempts = (struct attempts){0};
+  s->began = 0;
   s->held = 0;
   s->sent = 0;
   if (!failure)
@@ -18,6 +19,7 @@ pmx_reply *series_begin(struct series *s, pmx_client *c, const pmx_call *in, pmx
                 : reply_failure_text(PMX_INVALID, PMX_CAUSE_NONE, "the client is NULL");
   if (failure)
     return failure;
+  s->began = s->call.started;
   call_hold(&s->call);
   s->held = 1;
   failure = call_may_begin(&s->call);
@@ -49,5 +51,5 @@ void series_end(struct series *s, const pmx_reply *outcome)
   if (s->held)
     call_let_go(&s->call);
   if (s->client)
-    call_count(s->client, outcome);
+    call_count(s->client, outcome, s->began, 0);
 }

@@ -11,6 +11,7 @@ struct series {
   struct runtime *rt;
   struct call call;         /* `started` is when its current command began */
   struct attempts attempts; /* of its commands since the issuer zeroed it */
+  int64_t began;            /* the whole; 0: it did not */
   int held, sent;
 };
 

@@ -248,7 +248,7 @@ pmx_reply *pmx_transaction(pmx_client *c, const pmx_call *call, int nkeys, const
     reply = make_watch(&t.watch, c, nkeys, keys, lens, small);
   if (!reply)
     reply = run(&t, call);
-  call_count(c, reply);
+  call_count(c, reply, t.order.started, 0);
   encoded_clear(&t.watch.encoded);
   thread_cancel_restore(cancel_state);
   return reply;

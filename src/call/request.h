@@ -72,6 +72,7 @@ struct request {
   struct list parked;   /* among those who sleep */
   uint8_t attended;     /* its issuer waits for it, outside the reactor's thread */
   uint8_t coming;       /* its issuer is awake and will look at the lane */
+  int64_t ended_at;     /* ns: when its outcome was known; 0: nobody looked at the clock */
   pmx_reply *reply;     /* the outcome, from ENDED on; owned by the issuer */
   void (*done)(struct request *);
   void (*completed)(struct request *); /* an asynchronous issuer: what request_publish calls */

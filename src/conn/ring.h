@@ -12,6 +12,7 @@
 struct place {
   struct request *request; /* NULL: abandoned */
   uint64_t begin, end;     /* of its bytes in what was ever written to this connection */
+  int64_t since;           /* ns: its request's queued_at */
   uint32_t replies;        /* still owed */
   uint32_t atomic;         /* 1: the last of them is EXEC's */
 };
@@ -61,6 +62,7 @@ static inline struct place *ring_push(struct ring *r, struct request *req)
 
   req->place = r->first + r->count++;
   p->request = req;
+  p->since = req->queued_at;
   p->replies = req->replies;
   p->atomic = req->parts && req->parts->atomic;
   return p;

@@ -73,6 +73,7 @@ void dial_end(struct link *l)
     request_end(req, NULL);
     return;
   }
+  l->dial.silent = cause == PMX_CAUSE_TIMEOUT;
   /* Until the login is through, a lost or silent connection is one that could not be made. */
   if (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_TIMEOUT)
     cause = l->refused ? PMX_CAUSE_TLS : PMX_CAUSE_CONNECT;
@@ -154,6 +155,7 @@ static void note_address_error(struct link *l, const struct address *address, in
   struct text text;
 
   l->dial.local_error = is_local(err);
+  l->dial.silent = err == ETIMEDOUT;
   text_init(&text, l->dial.error, sizeof l->dial.error);
   text_add(&text, "cannot connect to %s: ", address_text(address, where, sizeof where));
   if (l->dial.securing && err == ETIMEDOUT) /* a plain server waits for the rest of the line */
@@ -222,6 +224,7 @@ static void try_next(struct link *l)
     }
     note_address_error(l, address, err);
   }
+  d->silent |= !d->error[0];
   fail(l, PMX_CAUSE_CONNECT, d->error[0] ? d->error : "no time left to connect");
 }
 
@@ -253,7 +256,7 @@ static void not_secured(struct link *l)
     fail(l, PMX_CAUSE_TLS, buf);
     return;
   }
-  d->local_error = 0;
+  d->local_error = d->silent = 0;
   forget_sessions(l);
   text_init(&text, d->error, sizeof d->error);
   text_add(&text, "%s", buf);
@@ -392,8 +395,9 @@ void link_dial(struct link *l, struct request *req)
   d->request = req;
   d->next = 0;
   d->deadline = req->deadline;
+  d->started = clock_ns();
   d->error[0] = '\0';
-  d->local_error = 0;
+  d->local_error = d->silent = 0;
   d->lookup.count = 0;
   d->securing = l->refused = 0;
   d->resolving = 1;
@@ -404,12 +408,27 @@ void link_dial(struct link *l, struct request *req)
   reactor_watch(l->env->reactor, &l->source, 0, d->deadline);
 }
 
+enum dial_stage dial_stage_of(const struct link *l, pmx_cause cause)
+{
+  if (l->dial.local_error || cause == PMX_CAUSE_NOMEM)
+    return DIAL_LOCAL;
+  if (cause == PMX_CAUSE_DNS)
+    return DIAL_DNS;
+  if (cause == PMX_CAUSE_TLS)
+    return DIAL_TLS;
+  if (cause == PMX_CAUSE_AUTH)
+    return DIAL_AUTH;
+  if (cause == PMX_CAUSE_PROTOCOL)
+    return DIAL_PROTOCOL;
+  return l->dial.silent ? DIAL_TIMEOUT : DIAL_TCP;
+}
+
 void link_relogin(struct link *l, struct request *req)
 {
   if (link_stale(l, req))
     return;
   l->dial.request = req;
   l->dial.deadline = req->deadline;
-  l->dial.local_error = 0;
+  l->dial.local_error = l->dial.silent = 0;
   login(l, 1);
 }

@@ -186,6 +186,7 @@ static void give_way(struct lane *l)
 void lane_submit_locked(struct lane *l, struct request *req)
 {
   req->lane = l;
+  l->begun++;
   list_init(&req->parked);
   req->coming = req->attended;
   l->coming += req->attended;
@@ -217,6 +218,8 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
     l->kick = 1; /* it sleeps in poll, not on its parker */
   list_remove(&req->parked);
   lane_not_coming(l, req);
+  l->ended++;
+  req->ended_at = l->matched_at;
   req->reply = reply;
   if (req->timing)
     timing_answered(req->timing, reply);
@@ -252,6 +255,8 @@ pmx_status lane_withdraw_locked(struct lane *l, struct request *req)
     conn_abandon(&l->link.conn, req);
     status = PMX_UNKNOWN;
   }
+  l->ended++;
+  l->given_up++;
   list_remove(&req->parked);
   lane_not_coming(l, req);
   lane_end_if_last(l); /* perhaps it waited for this one only */

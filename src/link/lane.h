@@ -9,6 +9,7 @@
  * the lock is dropped in no other way. */
 #ifndef PMX_LINK_LANE_H
 #define PMX_LINK_LANE_H
+#include "base/histogram.h"
 #include "link/link.h"
 
 enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128, LANE_HALF_MAX = 256 };
@@ -57,6 +58,10 @@ struct lane {
   unsigned wake_count;
   uint8_t kick, wake_reactor, wake_nested;
   uint64_t sends, handovers;
+  /* books: begun = ended + queued + in flight - abandoned; bytes without what TLS adds */
+  uint64_t begun, ended, given_up, bytes_in, bytes_out;
+  struct histogram queue_time;
+  int64_t matched_at; /* while replies are given out: when they were read; else 0 */
   /* the reactor's side */
   struct source watch;
   struct job look;

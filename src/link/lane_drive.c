@@ -77,7 +77,8 @@ static enum lane_wait_result drive(struct lane *l, struct request *req, const _A
     }
   }
   lane_flush(l); /* what came meanwhile; then the next one drives */
-  l->seen_at = clock_ns();
+  if (request_state(req) != REQUEST_ENDED) /* else that was what it read last */
+    l->seen_at = clock_ns();
   atomic_store(&l->driver, NULL);
   l->held = 0;
   return result;

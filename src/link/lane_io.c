@@ -51,6 +51,7 @@ static int is_stuck_amid(const struct lane *l)
 static void fill(struct lane *l)
 {
   struct conn *c = &l->link.conn;
+  int64_t now = 0; /* looked at once for all */
 
   l->out_sent = l->out_len = 0;
   if (is_stuck_amid(l)) {
@@ -68,6 +69,8 @@ static void fill(struct lane *l)
       lane_finish(l, req, NULL);
       continue;
     }
+    now = now ? now : clock_ns();
+    histogram_record_own(&l->queue_time, now - req->queued_at);
     conn_submit(c, req);
     l->out_len += conn_copy(c, l->out + l->out_len, LANE_BUFFER - l->out_len);
   }
@@ -101,6 +104,7 @@ static void sent(struct lane *l, ssize_t n)
   }
   l->sends++;
   l->out_sent += n > 0 ? (size_t)n : 0;
+  l->bytes_out += n > 0 ? (size_t)n : 0;
   conn_offered(&l->link.conn, l->out_len - l->out_sent);
   if (l->out_sent == l->out_len && !channel_held(&l->link.channel))
     return;
@@ -166,6 +170,8 @@ static void match(struct lane *l, const struct batch *b)
   struct conn *c = &l->link.conn;
   uint64_t pushes = c->pushes;
 
+  if (b->count) /* one look at the clock for all of them */
+    l->seen_at = l->matched_at = clock_ns();
   for (unsigned i = 0; i < b->count; i++)
     conn_reply(c, b->replies[i]);
   if (b->result == DECODE_ERROR)
@@ -175,12 +181,15 @@ static void match(struct lane *l, const struct batch *b)
   if (b->result == DECODE_MORE)
     note_amid(l, !decoder_idle(c->decoder));
   link_report_pushes(&l->link, pushes);
-  if (!l->up)
+  if (!l->up) {
+    l->matched_at = 0;
     return;
+  }
   if (c->poisoned)
     lane_kill_locked(l, c->cause, c->text);
   else
     lane_sort_out_ended(l, 0);
+  l->matched_at = 0;
   lane_end_if_last(l);
 }
 
@@ -229,6 +238,7 @@ void lane_receive(struct lane *l)
     }
     feed(l, bytes, (size_t)n);
     l->reads++;
+    l->bytes_in += (size_t)n;
     if (!channel_more(&l->link.channel, n))
       return;
   }

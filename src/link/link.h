@@ -43,6 +43,18 @@ struct link_env {
   _Atomic uint64_t pushes;
 };
 
+/* What a dial failed of. */
+enum dial_stage {
+  DIAL_DNS,
+  DIAL_TCP, /* not reached, or hung up before the login was through */
+  DIAL_TLS,
+  DIAL_AUTH,
+  DIAL_PROTOCOL,
+  DIAL_TIMEOUT, /* connecting, or logging in */
+  DIAL_LOCAL,   /* our own shortage */
+  DIAL_STAGES
+};
+
 struct dial {
   struct request *request; /* ends when the link is ready; NULL = not dialling */
   struct lookup lookup;
@@ -53,6 +65,8 @@ struct dial {
   int64_t deadline;
   char error[896]; /* of the last address */
   int local_error; /* our own fault (descriptors, memory): says nothing about the server */
+  int silent;      /* what failed last got no answer in time */
+  int64_t started;
 };
 
 enum link_abort {
@@ -90,6 +104,7 @@ void link_start(struct link *, struct request *, int probe);
 void link_relogin(struct link *,
                   struct request *); /* RESET and the handshake again, then as link_dial */
 void link_give_up(struct link *, pmx_cause, const char *text); /* ends what the reactor drives */
+enum dial_stage dial_stage_of(const struct link *, pmx_cause); /* its dial ended with that cause */
 
 /* ---- owner: caller ---- */
 /* For an ASSIGNED request: looks at the socket (probe), then starts to send. A request without

@@ -32,6 +32,19 @@ void backoff_failed(struct backoff *b, const struct config *config, pmx_cause ca
   b->next = time_after(now, delay(b, config, b->failures));
 }
 
+void backoff_count(pmx_stats *stats, enum dial_stage stage)
+{
+  uint64_t *const by_stage[DIAL_STAGES] = {
+      [DIAL_DNS] = &stats->dials_dns,           [DIAL_TCP] = &stats->dials_tcp,
+      [DIAL_TLS] = &stats->dials_tls,           [DIAL_AUTH] = &stats->dials_auth,
+      [DIAL_PROTOCOL] = &stats->dials_protocol, [DIAL_TIMEOUT] = &stats->dials_timeout,
+      [DIAL_LOCAL] = &stats->dials_local,
+  };
+
+  stats->dial_failures++;
+  ++*by_stage[stage];
+}
+
 void backoff_pause(struct backoff *b, const struct config *config, unsigned n, int64_t now)
 {
   b->next = time_after(now, delay(b, config, n));

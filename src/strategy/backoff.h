@@ -26,6 +26,8 @@ void backoff_init(struct backoff *);
  * local: our own shortage. */
 void backoff_failed(struct backoff *, const struct config *, pmx_cause, const char *text, int local,
                     int64_t now);
+/* One more in the books, under its stage. */
+void backoff_count(pmx_stats *, enum dial_stage);
 /* No connection is left: opens the circuit when offline=fail. `name`: see tell.h. */
 void backoff_may_open(struct backoff *, const struct config *, const struct link_env *,
                       const char *name);

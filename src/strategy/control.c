@@ -36,12 +36,3 @@ void control_configure(struct strategy *control, const struct config *client)
 
   control->ops->configure(control, &config);
 }
-
-void control_stats(struct strategy *control, pmx_stats *ret)
-{
-  pmx_stats stats = PMX_STATS_INIT;
-
-  control->ops->stats(control, &stats);
-  ret->control_opened = stats.opened;
-  ret->control_live = stats.live;
-}

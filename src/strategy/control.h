@@ -8,6 +8,5 @@
 
 int control_open(struct link_env *, const struct config *, struct strategy **ret); /* 0 or errno */
 void control_configure(struct strategy *, const struct config *); /* the client's options */
-void control_stats(struct strategy *, pmx_stats *);               /* adds its part */
 
 #endif

@@ -159,27 +159,12 @@ static void hybrid_renew(struct strategy *s, int64_t within)
   }
 }
 
-/* All members behind `size` are counters of the same type, and the parts' add up. */
-static void add(pmx_stats *sum, const pmx_stats *more)
+/* The pool first. */
+static int hybrid_account(struct strategy *s, unsigned i, struct account *ret)
 {
-  uint64_t *to = &sum->commands;
-  const uint64_t *from = &more->commands;
+  struct strategy *part = hybrid_of(s)->parts[i == 0 ? POOL : MUX].strategy;
 
-  for (size_t i = 0; i < (sizeof *sum - offsetof(pmx_stats, commands)) / sizeof *to; i++)
-    to[i] += from[i];
-}
-
-static void hybrid_stats(struct strategy *s, pmx_stats *ret)
-{
-  struct hybrid *h = hybrid_of(s);
-  pmx_stats sum = PMX_STATS_INIT, part;
-
-  for (int i = 0; i < HALVES; i++) {
-    part = (pmx_stats)PMX_STATS_INIT;
-    h->parts[i].strategy->ops->stats(h->parts[i].strategy, &part);
-    add(&sum, &part);
-  }
-  *ret = sum;
+  return part->ops->account(part, i == 0 ? 0 : i - 1, ret);
 }
 
 static void hybrid_close(struct strategy *s)
@@ -228,7 +213,7 @@ const struct strategy_ops hybrid_ops = {
     .release = hybrid_release,
     .configure = hybrid_configure,
     .renew = hybrid_renew,
-    .stats = hybrid_stats,
+    .account = hybrid_account,
     .drain = hybrid_drain,
     .aborted = hybrid_aborted,
     .close = hybrid_close,

@@ -180,17 +180,20 @@ static void mux_renew(struct strategy *s, int64_t within)
   }
 }
 
-static void mux_stats(struct strategy *s, pmx_stats *ret)
+static int mux_account(struct strategy *s, unsigned i, struct account *ret)
 {
   struct mux *m = mux_of(s);
-  pmx_stats sum = PMX_STATS_INIT;
+  int64_t now = clock_ns();
 
-  for (unsigned i = 0; i < m->count; i++) {
-    lane_enter(&m->lanes[i]->lane);
-    mux_add_stats(m->lanes[i], &sum);
-    lane_leave(&m->lanes[i]->lane);
-  }
-  *ret = sum;
+  if (i >= m->count)
+    return 0;
+  ret->kind = ACCOUNT_LANE;
+  ret->lane = i;
+  ret->name = m->name;
+  lane_enter(&m->lanes[i]->lane);
+  mux_tell(m->lanes[i], ret, now);
+  lane_leave(&m->lanes[i]->lane);
+  return 1;
 }
 
 static void mux_drain(struct strategy *s, int64_t deadline)
@@ -271,7 +274,7 @@ const struct strategy_ops mux_ops = {
     .release = mux_release,
     .configure = mux_configure,
     .renew = mux_renew,
-    .stats = mux_stats,
+    .account = mux_account,
     .drain = mux_drain,
     .aborted = mux_aborted,
     .close = mux_close,

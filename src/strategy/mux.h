@@ -48,7 +48,8 @@ struct mux_lane {
   /* what the last tick saw, and since when nothing has moved */
   uint64_t seen_reads, seen_sent;
   int64_t still_since;
-  pmx_stats stats;
+  pmx_stats stats; /* what is counted; what is now is looked at in mux_add_stats */
+  struct histogram create;
 };
 
 struct mux {
@@ -78,6 +79,6 @@ pmx_reply *mux_explain_unanswered(const struct mux_lane *, const struct request 
 pmx_reply *mux_explain_offline(const struct mux_lane *, pmx_cause, int64_t now);
 pmx_reply *mux_explain_full(struct mux_lane *); /* and tells the log */
 pmx_reply *mux_explain_closed(const struct mux *);
-void mux_add_stats(struct mux_lane *, pmx_stats *);
+void mux_tell(struct mux_lane *, struct account *ret, int64_t now);
 
 #endif

@@ -81,7 +81,7 @@ static void dial_failed(struct mux_lane *ml, const pmx_reply *reply, int64_t now
   ml->state = MUX_DOWN;
   if (ml->draining)
     return;
-  ml->stats.dial_failures++;
+  backoff_count(&ml->stats, dial_stage_of(&ml->lane.link, cause));
   backoff_failed(&ml->backoff, &ml->config, cause, pmx_reply_error(reply),
                  ml->lane.link.dial.local_error, now);
   backoff_tell(&ml->backoff, m->env, m->name, now);
@@ -97,7 +97,9 @@ static void dial_succeeded(struct mux_lane *ml, int64_t now)
   struct link *link = &ml->lane.link;
 
   ml->state = MUX_OPEN;
+  ml->stats.reconnects += ml->stats.opened > 0;
   ml->stats.opened++;
+  histogram_record_own(&ml->create, now - link->dial.started);
   ml->opened_at = ml->still_since = now;
   ml->renew_at = TIME_FOREVER;
   ml->renewing = 0;
@@ -173,6 +175,7 @@ static void down_done(struct request *down)
     ml->eager = 1;
     mux_want_connection(ml, now);
   } else {
+    ml->stats.closed_shutdown++;
     mux_drop_queued(ml);
   }
   lane_leave(&ml->lane);
@@ -205,10 +208,11 @@ static void kill_stalled(struct mux_lane *ml, int64_t still)
   lane_kill_locked(&ml->lane, PMX_CAUSE_LOST, buf);
 }
 
-static void send_ping(struct mux_lane *ml)
+static void send_ping(struct mux_lane *ml, int64_t now)
 {
   ml->pinging = 1;
   ml->ping.reply = NULL;
+  ml->ping.queued_at = now;
   ml->stats.pings++;
   lane_submit_locked(&ml->lane, &ml->ping);
 }
@@ -252,7 +256,7 @@ static int64_t tick_open(struct mux_lane *ml, int64_t now)
   else if (now >= ml->renew_at)
     renew(ml);
   else if (!busy && !ml->pinging && keepalive > 0 && still >= keepalive)
-    send_ping(ml);
+    send_ping(ml, now);
   step = 5 * NS_PER_S;
   if (stall > 0 && stall / 4 < step)
     step = stall / 4;

@@ -116,31 +116,57 @@ pmx_reply *mux_explain_closed(const struct mux *m)
   return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "mux %s: the client is closed", m->name);
 }
 
-void mux_add_stats(struct mux_lane *ml, pmx_stats *sum)
+static uint64_t age(int64_t since, int64_t now)
+{
+  return now > since ? (uint64_t)(now - since) : 0;
+}
+
+/* What was given up is the server's debt all the same. */
+static uint64_t oldest_in_flight(const struct lane *l, int64_t now)
+{
+  const struct place *first = ring_first(&l->link.conn.ring);
+
+  return first ? age(first->since, now) : 0;
+}
+
+static void add_gauges(const struct mux_lane *ml, pmx_stats *ret, int64_t now)
 {
   const struct lane *l = &ml->lane;
+  const struct request *first = lane_first_queued(l);
 
-  sum->opened += ml->stats.opened;
-  sum->lanes_opened += ml->stats.opened;
-  sum->closed += ml->stats.closed;
-  sum->lanes_closed += ml->stats.closed;
-  sum->closed_error += ml->stats.closed_error;
-  sum->closed_lifetime += ml->stats.closed_lifetime;
-  sum->dial_failures += ml->stats.dial_failures;
-  sum->lanes_dial_failures += ml->stats.dial_failures;
-  sum->lane_requests += ml->stats.lane_requests;
-  sum->queue_full += ml->stats.queue_full;
-  sum->pings += ml->stats.pings;
-  sum->stalls += ml->stats.stalls;
-  sum->breaker_opens += ml->backoff.opens;
-  sum->live += ml->state == MUX_OPEN;
-  sum->lanes_live += ml->state == MUX_OPEN;
-  sum->connecting += ml->state == MUX_CONNECTING;
-  sum->waiting += l->queued;
-  sum->in_flight += l->link.conn.ring.count;
-  sum->abandoned += l->link.conn.abandoned;
-  sum->late_replies += l->link.conn.late;
-  sum->writes += l->sends;
-  sum->reads += l->reads;
-  sum->handovers += l->handovers;
+  ret->lanes = 1;
+  ret->live = ret->lanes_live = ml->state == MUX_OPEN;
+  ret->connecting = ml->state == MUX_CONNECTING;
+  ret->waiting = ret->queued = l->queued;
+  ret->in_flight = l->link.conn.ring.count;
+  ret->abandoned = l->link.conn.abandoned;
+  ret->breaker_open = (uint64_t)ml->backoff.open;
+  ret->oldest_wait_ns = first ? age(first->queued_at, now) : 0;
+  ret->oldest_in_flight_ns = oldest_in_flight(l, now);
+}
+
+void mux_tell(struct mux_lane *ml, struct account *ret, int64_t now)
+{
+  const struct lane *l = &ml->lane;
+  pmx_stats *s = &ret->stats;
+
+  *s = ml->stats;
+  s->lanes_opened = s->opened;
+  s->lanes_closed = s->closed;
+  s->lanes_dial_failures = s->dial_failures;
+  s->breaker_opens = ml->backoff.opens;
+  s->late_replies = l->link.conn.late;
+  s->writes = l->sends;
+  s->reads = l->reads;
+  s->handovers = l->handovers;
+  s->requests = l->begun;
+  s->requests_ended = l->ended;
+  s->lane_given_up = l->given_up;
+  s->bytes_in = l->bytes_in;
+  s->bytes_out = l->bytes_out;
+  add_gauges(ml, s, now);
+  if (ret->times) {
+    histogram_add_to(&l->queue_time, &ret->times[PMX_HISTOGRAM_QUEUE]);
+    histogram_add_to(&ml->create, &ret->times[PMX_HISTOGRAM_CREATE]);
+  }
 }

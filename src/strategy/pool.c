@@ -72,14 +72,17 @@ void pool_leave(struct pool *p)
 
 static enum release_result release_locked(struct pool *p, struct slot *slot, uint64_t ticket)
 {
+  int64_t now;
+
   if (slot->reclaimed == ticket)
     return RELEASE_RECLAIMED;
   if (slot->ticket != ticket || slot->state != SLOT_IN_USE || !slot->leased)
     return RELEASE_GONE;
   if (slot->busy)
     return RELEASE_BUSY;
-  p->stats.returns++;
-  pool_put(slot, clock_ns());
+  now = clock_ns();
+  slot_give_back(slot, &p->stats.returns, now);
+  pool_put(slot, now);
   return RELEASE_DONE;
 }
 
@@ -132,9 +135,9 @@ static void pool_drain(struct strategy *s, int64_t deadline)
   p->draining = 1;
   p->abort_at = deadline < p->abort_at ? deadline : p->abort_at;
   while ((node = list_first(&p->waiters)))
-    pool_end(p, container_of(node, struct request, node), pool_explain_closed(p));
+    pool_end(p, container_of(node, struct request, node), pool_explain_closed(p), NULL);
   while ((node = list_first(&p->idle)))
-    slot_retire(container_of(node, struct slot, node), CLOSE_SURPLUS);
+    slot_retire(container_of(node, struct slot, node), CLOSE_SHUTDOWN);
   pool_watch_clock(p, 0);
   pool_pump(p, clock_ns());
   pool_leave(p);
@@ -229,7 +232,7 @@ const struct strategy_ops pool_ops = {
     .release = pool_release,
     .configure = pool_configure,
     .renew = pool_renew,
-    .stats = pool_stats,
+    .account = pool_account,
     .drain = pool_drain,
     .aborted = pool_aborted,
     .close = pool_close,

@@ -36,6 +36,7 @@
 #ifndef PMX_STRATEGY_POOL_H
 #define PMX_STRATEGY_POOL_H
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "strategy/backoff.h"
 #include "strategy/strategy.h"
 #include "strategy/tell.h"
@@ -60,7 +61,8 @@ enum close_reason {
   CLOSE_DIRTY,
   CLOSE_ERROR,
   CLOSE_RECLAIMED,
-  CLOSE_SURPLUS, /* pool.max_size, pool.max_idle, pmx_close: counted in `closed` only */
+  CLOSE_SURPLUS,  /* pool.max_size, pool.max_idle */
+  CLOSE_SHUTDOWN, /* pmx_close */
 };
 
 struct pool;
@@ -156,7 +158,8 @@ struct pool {
   unsigned wake_count;
   int poke; /* the reactor has something to do */
   _Atomic int64_t refused_until, cancel_grace; /* until when the server lets us end no waits */
-  pmx_stats stats;
+  pmx_stats stats; /* what is counted; what is now is looked at in pool_account */
+  struct histogram wait, create, use;
 };
 
 /* pool.c */
@@ -166,7 +169,8 @@ void pool_leave(struct pool *); /* does what was noted and drops the lock */
 /* pool_requests.c */
 pmx_reply *pool_submit(struct strategy *, struct request *);
 void pool_done(struct request *);
-void pool_end(struct pool *, struct request *, pmx_reply *); /* off its queue, ended */
+/* Off its queue, ended. `why` counts it if it waited for a connection; NULL: wait_failed. */
+void pool_end(struct pool *, struct request *, pmx_reply *, uint64_t *why);
 void pool_assign(struct pool *, struct slot *, struct request *, int64_t now);
 void pool_pin(struct slot *, struct request *, int wake); /* a command on its lease's connection */
 
@@ -210,13 +214,15 @@ void pool_pump(struct pool *, int64_t now); /* waiters ← idle ones, checks, di
 int pool_take_expired(struct pool *, const struct slot *, int64_t now);
 unsigned pool_total(const struct pool *); /* slots that are not FREE */
 unsigned pool_live(const struct pool *);  /* of them, with a connection */
+/* Its use ends: counts how (returns, discards), and how long it was. */
+void slot_give_back(struct slot *, uint64_t *how, int64_t now);
 int pool_surplus(const struct pool *);    /* more than pool.max_size: it was lowered */
 int64_t pool_kill_gap(const struct pool *);
 int pool_offline(const struct pool *); /* no connection at all */
 
 /* pool_tasks.c */
 void slot_outdate(struct slot *, int64_t within, int64_t now); /* under the lock */
-void pool_dial_failed(struct pool *, pmx_cause, const char *text, int local, int64_t now);
+void pool_dial_failed(struct pool *, pmx_cause, const char *text, enum dial_stage, int64_t now);
 void slot_start(struct slot *, enum slot_state, int64_t deadline); /* dial, check or repair */
 void slot_init_task(struct slot *);
 int slot_has_task(enum slot_state); /* 1: the reactor owns the link, for its task */
@@ -230,7 +236,7 @@ int64_t pool_interval(const struct pool *);
 pmx_reply *pool_explain_wait(struct pool *, const struct request *, pmx_cause, int64_t now);
 pmx_reply *pool_explain_closed(const struct pool *);
 pmx_reply *pool_explain_offline(struct pool *, pmx_cause, int64_t now);
-void pool_stats(struct strategy *, pmx_stats *);
+int pool_account(struct strategy *, unsigned i, struct account *ret);
 void pool_tell_end(const struct slot *); /* its connection is about to be closed */
 
 #endif

@@ -28,9 +28,10 @@ static int may_grow(const struct pool *p)
 static void cancel_queued(struct pool *p, struct request *req, pmx_cause cause)
 {
   int64_t now = clock_ns();
+  uint64_t *why = &p->stats.wait_canceled;
 
   if (req->kind > REQUEST_LEASE) {
-    pool_end(p, req, reply_failure(PMX_NOT_RUN, cause, "pool %s: not done in time", p->name));
+    pool_end(p, req, reply_failure(PMX_NOT_RUN, cause, "pool %s: not done in time", p->name), NULL);
     return;
   }
   if (req->pinned) {
@@ -46,9 +47,9 @@ static void cancel_queued(struct pool *p, struct request *req, pmx_cause cause)
       return;
     }
     cause = queue_cause(p, req, now);
-    p->stats.wait_timeouts++;
+    why = &p->stats.wait_timeouts;
   }
-  pool_end(p, req, pool_explain_wait(p, req, cause, now));
+  pool_end(p, req, pool_explain_wait(p, req, cause, now), why);
 }
 
 /* A command that waits for a key is allowed to get none. */

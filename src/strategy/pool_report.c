@@ -121,21 +121,50 @@ pmx_reply *pool_explain_closed(const struct pool *p)
   return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "pool %s: the client is closed", p->name);
 }
 
-void pool_stats(struct strategy *s, pmx_stats *ret)
+/* What is now. */
+static void add_gauges(const struct pool *p, pmx_stats *ret, int64_t now)
+{
+  struct list *first = list_first(&p->waiters);
+
+  ret->live = pool_live(p);
+  ret->idle = p->count[SLOT_IDLE];
+  ret->in_use = p->count[SLOT_IN_USE];
+  ret->connecting = p->count[SLOT_CONNECTING];
+  ret->checking = p->count[SLOT_CHECKING];
+  ret->repairing = p->count[SLOT_REPAIRING];
+  ret->settling = p->count[SLOT_SETTLING];
+  ret->closing = p->count[SLOT_CLOSING];
+  ret->waiting = p->waiting;
+  for (size_t i = 0; i < p->slot_count; i++)
+    ret->running += p->slots[i]->state == SLOT_IN_USE && p->slots[i]->busy;
+  if (first)
+    ret->oldest_wait_ns = (uint64_t)(now - container_of(first, struct request, node)->queued_at);
+  ret->breaker_opens = p->backoff.opens;
+  ret->breaker_open = (uint64_t)p->backoff.open;
+  ret->pool_max_size = (uint64_t)p->config.pool_max_size;
+  ret->pool_max_idle = (uint64_t)p->config.pool_max_idle;
+  ret->pool_min_idle = (uint64_t)p->config.pool_min_idle;
+}
+
+int pool_account(struct strategy *s, unsigned i, struct account *ret)
 {
   struct pool *p = container_of(s, struct pool, base);
-  pmx_stats pool;
+  int64_t now = clock_ns();
 
+  if (i > 0)
+    return 0;
+  ret->kind = ACCOUNT_POOL;
+  ret->name = p->name;
   lock_acquire(&p->lock);
-  pool = p->stats;
-  pool.live = pool_live(p);
-  pool.idle = p->count[SLOT_IDLE];
-  pool.in_use = p->count[SLOT_IN_USE];
-  pool.connecting = p->count[SLOT_CONNECTING];
-  pool.waiting = p->waiting;
-  pool.breaker_opens = p->backoff.opens;
+  ret->stats = p->stats;
+  add_gauges(p, &ret->stats, now);
+  if (ret->times) {
+    histogram_add_to(&p->wait, &ret->times[PMX_HISTOGRAM_WAIT]);
+    histogram_add_to(&p->create, &ret->times[PMX_HISTOGRAM_CREATE]);
+    histogram_add_to(&p->use, &ret->times[PMX_HISTOGRAM_USE]);
+  }
   lock_release(&p->lock);
-  *ret = pool;
+  return 1;
 }
 
 /* ---- the end of a connection ---- */
@@ -166,6 +195,7 @@ static const char *why_closed(const struct slot *slot)
   case CLOSE_DIRTY:
   case CLOSE_ERROR:
   case CLOSE_SURPLUS:
+  case CLOSE_SHUTDOWN:
     break;
   }
   return slot->pool->draining ? "the client was closed" : "more than pool.max_size or pool.max_idle";

@@ -21,14 +21,23 @@ static int is_waiter(const struct request *req)
   return req->kind <= REQUEST_LEASE && !req->pinned;
 }
 
+/* All but those who wait for something else than a connection. */
+static int is_counted(const struct request *req)
+{
+  return req->kind <= REQUEST_LEASE;
+}
+
 /* Under the lock, so that its issuer, who may want to give it up just now, finds it either queued
  * or ended. From the new state on it may be gone: only the parker is safe to touch. */
-void pool_end(struct pool *p, struct request *req, pmx_reply *reply)
+void pool_end(struct pool *p, struct request *req, pmx_reply *reply, uint64_t *why)
 {
   struct parker *parker = atomic_load(&req->parker);
 
-  if (is_waiter(req) && request_state(req) == REQUEST_QUEUED)
+  if (is_waiter(req) && request_state(req) == REQUEST_QUEUED) {
     p->waiting--;
+    ++*(why ? why : &p->stats.wait_failed);
+  }
+  p->stats.requests_ended += (uint64_t)is_counted(req);
   list_remove(&req->node);
   req->reply = reply;
   if (req->completed) {
@@ -58,7 +67,12 @@ void pool_assign(struct pool *p, struct slot *slot, struct request *req, int64_t
   slot->command = req->route.command;
   req->ticket = ++slot->ticket;
   p->stats.borrows++;
-  p->stats.handoffs += (uint64_t)was_queued;
+  if (was_queued) {
+    p->stats.handoffs++;
+    histogram_record_own(&p->wait, now - req->queued_at);
+  } else {
+    histogram_record_none(&p->wait);
+  }
   atomic_store(&req->link, &slot->link);
   step_prepare(slot, req);
   request_set_state(req, REQUEST_ASSIGNED);
@@ -131,6 +145,7 @@ static pmx_reply *submit_held(struct slot *slot, struct request *req)
   req->queue_until = TIME_FOREVER;
   if (enqueue(slot->pool, req, slot->pool->held.prev) != 0)
     return no_memory();
+  slot->pool->stats.requests++;
   slot->busy = 1;
   slot->unblock.held = req;
   return NULL;
@@ -147,6 +162,7 @@ static pmx_reply *submit_pinned(struct pool *p, struct request *req)
                               "another call is running on this lease: one thread at a time");
   if (slot->unblock.pending || unblock_is_dirty(slot))
     return submit_held(slot, req);
+  p->stats.requests++;
   pool_pin(slot, req, 0);
   return NULL;
 }
@@ -200,10 +216,11 @@ static pmx_reply *submit_waiting(struct pool *p, struct request *req, int64_t no
     p->stats.queue_full++;
     return pool_explain_wait(p, req, PMX_CAUSE_QUEUE_FULL, now);
   }
-  p->stats.waits++;
   req->queue_until = end_of_queueing(p, req, req->queued_at);
   if (enqueue(p, req, p->waiters.prev) != 0)
     return no_memory();
+  p->stats.waits++;
+  p->stats.requests++;
   full = pool_total(p) >= (unsigned)p->config.pool_max_size;
   pool_pump(p, now);
   if (full && p->waiting) /* the request itself may be served, and gone */
@@ -223,6 +240,7 @@ static pmx_reply *submit_watcher(struct pool *p, struct request *req, int64_t no
 static pmx_reply *submit_at_once(struct pool *p, struct slot *slot, struct request *req,
                                  int64_t now)
 {
+  p->stats.requests++;
   pool_assign(p, slot, req, now);
   if (p->count[SLOT_IDLE] < (unsigned)p->config.pool_min_idle)
     pool_pump(p, now);
@@ -273,12 +291,12 @@ static void drop(struct pool *p, struct slot *slot, const struct request *req, i
   int given_up = cause == PMX_CAUSE_TIMEOUT || cause == PMX_CAUSE_CANCELED;
   int never_sent = req->reply && pmx_reply_status(req->reply) == PMX_NOT_RUN && !given_up;
 
-  p->stats.discards++;
+  slot_give_back(slot, &p->stats.discards, now);
   /* A server that takes logins and then hangs up is one that cannot be connected to. */
   slot_retire(slot, never_sent ? CLOSE_STALE : CLOSE_ERROR);
   if (never_sent && slot->fresh && !p->draining)
     pool_dial_failed(p, cause == PMX_CAUSE_LOST ? PMX_CAUSE_CONNECT : cause,
-                     pmx_reply_error(req->reply), 0, now);
+                     pmx_reply_error(req->reply), dial_stage_of(&slot->link, cause), now);
 }
 
 static void finish_use(struct pool *p, struct slot *slot, struct request *req, int64_t now)
@@ -296,7 +314,7 @@ static void finish_use(struct pool *p, struct slot *slot, struct request *req, i
   slot->fresh = 0;
   if (slot->leased && (req->pinned || !req->reply))
     return; /* the lease goes on */
-  p->stats.returns++;
+  slot_give_back(slot, &p->stats.returns, now);
   pool_put(slot, now);
 }
 
@@ -308,10 +326,16 @@ static void requeue(struct pool *p, struct request *req, int64_t now)
   req->queue_until = end_of_queueing(p, req, now);
   atomic_store(&req->link, NULL);
   if (enqueue(p, req, place_of(p, req)) != 0)
-    pool_end(p, req, no_memory());
-  else if (req->completed)
-    pool_watch_clock(p, req->queue_until);
+    pool_end(p, req, no_memory(), NULL);
+  else
+    p->stats.requeues++;
   pool_pump(p, now);
+}
+
+static void end_use(struct pool *p, struct request *req, int64_t now)
+{
+  p->stats.requests_ended++;
+  req->ended_at = now;
 }
 
 void pool_done(struct request *req)
@@ -329,6 +353,8 @@ void pool_done(struct request *req)
   again = is_stale(p, req);
   if (again)
     requeue(p, req, now);
+  else
+    end_use(p, req, now);
   pool_leave(p);
   if (!again)
     request_publish(req);

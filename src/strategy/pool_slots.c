@@ -48,31 +48,17 @@ void slot_retire(struct slot *slot, enum close_reason reason)
   pool_tell_end(slot);
 }
 
-static void count_close(struct pool *p, enum close_reason reason)
+static void count_close(pmx_stats *stats, enum close_reason reason)
 {
-  p->stats.closed++;
-  switch (reason) {
-  case CLOSE_IDLE:
-    p->stats.closed_idle++;
-    break;
-  case CLOSE_LIFETIME:
-    p->stats.closed_lifetime++;
-    break;
-  case CLOSE_STALE:
-    p->stats.closed_stale++;
-    break;
-  case CLOSE_DIRTY:
-    p->stats.closed_dirty++;
-    break;
-  case CLOSE_ERROR:
-    p->stats.closed_error++;
-    break;
-  case CLOSE_RECLAIMED:
-    p->stats.reclaimed++;
-    break;
-  case CLOSE_SURPLUS:
-    break;
-  }
+  uint64_t *const by_reason[] = {
+      [CLOSE_IDLE] = &stats->closed_idle,       [CLOSE_LIFETIME] = &stats->closed_lifetime,
+      [CLOSE_STALE] = &stats->closed_stale,     [CLOSE_DIRTY] = &stats->closed_dirty,
+      [CLOSE_ERROR] = &stats->closed_error,     [CLOSE_RECLAIMED] = &stats->reclaimed,
+      [CLOSE_SURPLUS] = &stats->closed_surplus, [CLOSE_SHUTDOWN] = &stats->closed_shutdown,
+  };
+
+  stats->closed++;
+  ++*by_reason[reason];
 }
 
 void slot_gone(struct slot *slot)
@@ -81,7 +67,7 @@ void slot_gone(struct slot *slot)
   slot_set(slot, SLOT_FREE);
   if (!slot->unblock.pending) /* else whoever answers that will give it back */
     list_push_back(&slot->pool->free, &slot->node);
-  count_close(slot->pool, slot->reason);
+  count_close(&slot->pool->stats, slot->reason);
 }
 
 /* ---- expiry ---- */
@@ -194,6 +180,12 @@ static void ready(struct slot *slot, int64_t idle_since, int64_t now)
     make_idle(slot, idle_since);
 }
 
+void slot_give_back(struct slot *slot, uint64_t *how, int64_t now)
+{
+  ++*how;
+  histogram_record_own(&slot->pool->use, now - slot->borrowed_at);
+}
+
 /* It is looked at again when the UNBLOCK has ended, as what it is now. */
 static void settle(struct slot *slot, int was_leased)
 {
@@ -214,7 +206,7 @@ void pool_put(struct slot *slot, int64_t now)
   if (slot->outdated)
     pool_watch_clock(p, slot->expires_at);
   if (p->draining || pool_surplus(p))
-    slot_retire(slot, CLOSE_SURPLUS);
+    slot_retire(slot, p->draining ? CLOSE_SHUTDOWN : CLOSE_SURPLUS);
   else if (!conn_idle(&slot->link.conn) || slot->link.conn.retire || unblock_is_dirty(slot))
     slot_retire(slot, CLOSE_DIRTY);
   else if (slot->unblock.pending)
@@ -320,7 +312,7 @@ static void start_dials(struct pool *p, int64_t now)
   while (n-- > 0) {
     slot = free_slot(p);
     if (!slot) {
-      pool_dial_failed(p, PMX_CAUSE_NOMEM, "out of memory for a connection", 1, now);
+      pool_dial_failed(p, PMX_CAUSE_NOMEM, "out of memory for a connection", DIAL_LOCAL, now);
       pool_watch_clock(p, p->backoff.next); /* nothing else comes back to try again */
       return;
     }
@@ -341,7 +333,7 @@ static void serve_watchers(struct pool *p)
     struct request *req = container_of(node, struct request, node);
     next = node->next;
     if (watcher_done(p, req))
-      pool_end(p, req, NULL);
+      pool_end(p, req, NULL, NULL);
   }
 }
 

@@ -105,7 +105,7 @@ static void fail_waiters(struct pool *p, pmx_cause cause, int64_t now)
     struct request *req = container_of(node, struct request, node);
     next = node->next;
     if (all || req->fail_fast)
-      pool_end(p, req, pool_explain_offline(p, cause, now));
+      pool_end(p, req, pool_explain_offline(p, cause, now), NULL);
   }
 }
 
@@ -115,15 +115,16 @@ static void fail_fills(struct pool *p, pmx_cause cause, int64_t now)
     struct request *req = container_of(node, struct request, node);
     next = node->next;
     if (req->kind == REQUEST_FILL)
-      pool_end(p, req, pool_explain_offline(p, cause, now));
+      pool_end(p, req, pool_explain_offline(p, cause, now), NULL);
   }
 }
 
-void pool_dial_failed(struct pool *p, pmx_cause cause, const char *error, int local, int64_t now)
+void pool_dial_failed(struct pool *p, pmx_cause cause, const char *error, enum dial_stage stage,
+                      int64_t now)
 {
-  p->stats.dial_failures++;
+  backoff_count(&p->stats, stage);
   p->spare = 0;
-  backoff_failed(&p->backoff, &p->config, cause, error, local, now);
+  backoff_failed(&p->backoff, &p->config, cause, error, stage == DIAL_LOCAL, now);
   backoff_tell(&p->backoff, p->env, p->label, now);
   fail_fills(p, cause, now);
   if (pool_live(p) > p->count[SLOT_CLOSING])
@@ -135,12 +136,13 @@ void pool_dial_failed(struct pool *p, pmx_cause cause, const char *error, int lo
 static void dial_failed(struct slot *slot, const pmx_reply *reply, int64_t now)
 {
   struct pool *p = slot->pool;
-  int local = !slot->linked || slot->link.dial.local_error;
+  pmx_cause cause = pmx_reply_cause(reply);
+  enum dial_stage stage = slot->linked ? dial_stage_of(&slot->link, cause) : DIAL_LOCAL;
 
   slot_set(slot, SLOT_FREE);
   list_push_back(&p->free, &slot->node);
   if (!p->draining)
-    pool_dial_failed(p, pmx_reply_cause(reply), pmx_reply_error(reply), local, now);
+    pool_dial_failed(p, cause, pmx_reply_error(reply), stage, now);
 }
 
 /* Twice within that time: the earlier one holds. */
@@ -173,6 +175,7 @@ static void dial_done(struct slot *slot, int64_t now)
   struct pool *p = slot->pool;
 
   p->stats.opened++;
+  histogram_record_own(&p->create, now - slot->link.dial.started);
   unblock_forget(slot);
   backoff_done(&p->backoff, p->env, p->label);
   p->spare = 0;

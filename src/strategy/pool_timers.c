@@ -74,9 +74,9 @@ static void tick_idle(struct slot *slot, int64_t now, int64_t *next)
 /* ---- leases ---- */
 
 /* The lease is not told: its next command, or its release, finds the ticket gone. */
-static void seize(struct slot *slot, enum close_reason reason)
+static void seize(struct slot *slot, enum close_reason reason, int64_t now)
 {
-  slot->pool->stats.discards++;
+  slot_give_back(slot, &slot->pool->stats.discards, now);
   if (reason == CLOSE_RECLAIMED)
     slot->reclaimed = slot->ticket;
   slot_retire(slot, reason);
@@ -127,7 +127,7 @@ static void tick_lease(struct slot *slot, int64_t now, int64_t *next)
     return;
   if (p->config.pool_leak_reclaim > 0 && now >= reclaim_at && !slot->busy) {
     tell_reclaimed(slot, now - slot->borrowed_at);
-    seize(slot, CLOSE_RECLAIMED);
+    seize(slot, CLOSE_RECLAIMED, now);
     return;
   }
   if (p->config.pool_leak_warn > 0 && !slot->told && now >= warn_at)
@@ -140,7 +140,7 @@ static void tick_lease(struct slot *slot, int64_t now, int64_t *next)
 
 /* ---- drain ---- */
 
-static void cut_off(struct slot *slot)
+static void cut_off(struct slot *slot, int64_t now)
 {
   slot->pool->aborted = 1;
   if (slot->unattended)
@@ -150,7 +150,7 @@ static void cut_off(struct slot *slot)
   if (slot->busy)
     link_abort(&slot->link); /* its caller ends it */
   else
-    seize(slot, CLOSE_SURPLUS);
+    seize(slot, CLOSE_SHUTDOWN, now);
 }
 
 static int is_given_up(const struct slot *slot, int64_t now)
@@ -188,9 +188,9 @@ static void tick_drain(struct pool *p, int64_t now, int64_t *next)
   }
   for (size_t i = 0; i < p->slot_count; i++) {
     if (p->slots[i]->state == SLOT_IN_USE)
-      cut_off(p->slots[i]);
+      cut_off(p->slots[i], now);
     else if (p->slots[i]->state == SLOT_SETTLING)
-      slot_retire(p->slots[i], CLOSE_SURPLUS);
+      slot_retire(p->slots[i], CLOSE_SHUTDOWN);
   }
   /* A caller that was just about to look at its link may have to be told again. */
   if (p->count[SLOT_IN_USE] && now + 10 * NS_PER_MS < *next)

@@ -153,7 +153,7 @@ void unblock_drop_held(struct slot *slot, pmx_reply *reply)
 
   slot->unblock.held = NULL;
   slot->busy = 0;
-  pool_end(slot->pool, req, reply);
+  pool_end(slot->pool, req, reply, NULL);
 }
 
 /* The lease's next command, which waited until the last was done with. */

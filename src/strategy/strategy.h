@@ -11,6 +11,16 @@ struct strategy {
   const struct strategy_ops *ops;
 };
 
+/* What one pool or one lane says of itself: balanced, for it is read under one lock. */
+enum account_kind { ACCOUNT_POOL, ACCOUNT_LANE };
+struct account {
+  enum account_kind kind;
+  unsigned lane;        /* of a lane, from 0 */
+  const char *name;     /* lives as long as the strategy */
+  pmx_stats stats;      /* but for its size */
+  pmx_histogram *times; /* NULL, or one for each kind: what it measured is added to them */
+};
+
 enum release_result {
   RELEASE_DONE,
   RELEASE_BUSY,     /* a call is inside: not given back */
@@ -40,7 +50,7 @@ struct strategy_ops {
   /* The settings that connections are made with have changed: replaces those there are, each at a
    * time of its own within so many ns, when it owes nothing. Thread: any. */
   void (*renew)(struct strategy *, int64_t within);
-  void (*stats)(struct strategy *, pmx_stats *);               /* fills in its part */
+  int (*account)(struct strategy *, unsigned i, struct account *ret); /* 0: there is no i-th */
   /* Refuses what is new, ends what is queued, lets what runs finish until the deadline and then
    * makes it fail. Does not wait: a REQUEST_DRAIN ends when all is done. Again: the earlier
    * deadline. */

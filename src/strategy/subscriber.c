@@ -140,6 +140,7 @@ static void dial_failed(struct subscriber *s, const pmx_reply *reply, int64_t no
   end_drains(s);
   if (s->closing)
     return;
+  s->dial_failures++;
   backoff_failed(&s->backoff, &s->config, cause, pmx_reply_error(reply), is_local(s), now);
   backoff_tell(&s->backoff, s->env, s->name, now);
   backoff_may_open(&s->backoff, &s->config, s->env, s->name);
@@ -154,6 +155,7 @@ static void dial_succeeded(struct subscriber *s, int64_t now)
   struct link *link = &feeding_feed(s->feeding)->link;
 
   s->state = SUBSCRIBER_OPEN;
+  s->opened++;
   s->opened_at = s->still_since = now;
   s->unused_since = 0;
   backoff_done(&s->backoff, s->env, s->name);
@@ -203,6 +205,7 @@ void subscriber_disconnected(struct subscriber *s)
 
   subscriber_enter(s);
   s->state = SUBSCRIBER_DOWN;
+  s->closed++;
   tell_end(s, link);
   if (!s->closing && link->conn.cause != PMX_CAUSE_CLOSED) {
     s->short_lives = now - s->opened_at < YOUNG_NS ? s->short_lives + 1 : 0;
@@ -339,6 +342,10 @@ void subscriber_stats(struct subscriber *s, pmx_stats *ret)
   ret->gaps += s->gaps;
   ret->resubscribes += s->resubscribes;
   ret->subscriptions += s->held;
+  ret->sub_opened += s->opened;
+  ret->sub_closed += s->closed;
+  ret->sub_live += s->state == SUBSCRIBER_OPEN;
+  ret->sub_dial_failures += s->dial_failures;
   subscriber_leave(s);
 }
 

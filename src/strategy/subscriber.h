@@ -90,6 +90,7 @@ struct subscriber {
   int64_t opened_at, unused_since, still_since;
   uint64_t seen_moved;
   uint64_t held, messages, dropped, gaps, resubscribes;
+  uint64_t opened, closed, dial_failures;
   /* noted, for subscriber_leave */
   struct list ended; /* requests */
   struct list calling;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "harness/balance.h"
 #include "harness/certs.h"
 #include "harness/sock.h"
 #include "harness/util.h"
@@ -145,10 +146,49 @@ pmx_call call_alone(const pmx_client *client, int64_t timeout_ms)
   return call_flags(flags_alone(client), timeout_ms);
 }
 
+void check_balance(const pmx_stats *s)
+{
+  char what[128];
+
+  ck_assert_msg(balance_broken(s, what, sizeof what) == NULL, "%s", what);
+}
+
+static uint64_t times_counted(const pmx_client *client, pmx_histogram_kind kind)
+{
+  pmx_histogram h = PMX_HISTOGRAM_INIT;
+
+  ck_assert_int_eq(pmx_stats_histogram(client, kind, &h), 1);
+  return h.count;
+}
+
+/* Nothing happens: histograms have counted what the numbers have. */
+static void check_times(const pmx_client *client, const pmx_stats *s)
+{
+  ck_assert_uint_eq(times_counted(client, PMX_HISTOGRAM_WAIT), s->borrows);
+  ck_assert_uint_eq(times_counted(client, PMX_HISTOGRAM_USE), s->returns + s->discards);
+  ck_assert_uint_eq(times_counted(client, PMX_HISTOGRAM_CREATE), s->opened);
+  ck_assert_uint_eq(times_counted(client, PMX_HISTOGRAM_CALL), s->commands - s->invalid);
+}
+
+/* Each lane's own balance; without lanes there are none to ask. */
+static void check_each_lane(const pmx_client *client, const pmx_stats *s)
+{
+  pmx_stats one = PMX_STATS_INIT;
+  unsigned lanes = 0;
+
+  while (pmx_stats_lane(client, lanes, &one)) {
+    check_balance(&one);
+    ck_assert_uint_eq(one.lanes, 1);
+    ck_assert_uint_eq(one.borrows + one.waits + one.commands, 0);
+    lanes++;
+  }
+  ck_assert_uint_eq(one.requests + one.opened + one.lanes, 0);
+  ck_assert_uint_eq(lanes, s->lanes);
+}
+
 /* All of it is a lane's with mux, nothing with pool. */
 static void check_lanes(const pmx_client *client, const pmx_stats *s)
 {
-  ck_assert_uint_eq(s->lanes_opened, s->lanes_closed + s->lanes_live);
   switch (pmx_client_strategy(client)) {
   case PMX_STRATEGY_POOL:
     ck_assert_uint_eq(s->lanes_opened + s->lanes_dial_failures + s->lane_requests, 0);
@@ -169,9 +209,9 @@ void check_books(const pmx_client *client, uint64_t max)
 {
   pmx_stats s = stats_of(client);
 
+  check_balance(&s);
   check_lanes(client, &s);
-  ck_assert_uint_eq(s.opened, s.closed + s.live);
-  ck_assert_uint_eq(s.borrows, s.returns + s.discards + s.in_use);
+  check_each_lane(client, &s);
   ck_assert_uint_le(s.idle + s.in_use, s.live);
   if (max == 0)
     return;
@@ -190,6 +230,9 @@ void close_client(pmx_client *client)
                 (unsigned long long)s.live, (unsigned long long)s.connecting);
   check_books(client, 0);
   ck_assert_uint_eq(s.live + s.connecting + s.waiting, 0);
+  ck_assert_uint_eq(s.requests, s.requests_ended);
+  ck_assert_uint_eq(s.control_live + s.running + s.in_flight, 0);
+  check_times(client, &s);
   pmx_unref(client);
 }
 

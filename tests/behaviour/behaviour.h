@@ -89,8 +89,10 @@ pmx_stats stats_of(const pmx_client *);
  * made when eager; pool.max_size does not count the lane. So it is also the number of the first
  * connection that can be lent. 0: it has but one kind of connection. */
 size_t lane_beside(const pmx_client *);
-/* opened = closed + live, of all and of lanes, borrows = returns + discards + in_use; when max > 0,
- * live <= max, not counting the one lane beside a pool. */
+/* All that has to add up at any time: connections, borrowing, waiting, requests, each reason. */
+void check_balance(const pmx_stats *);
+/* The same of a client and of each of its lanes; when max > 0, live <= max, not counting the one
+ * lane beside a pool. */
 void check_books(const pmx_client *, uint64_t max);
 bool stat_reaches(const pmx_client *, size_t offset, uint64_t value, int64_t timeout_ms);
 /* Waits until a member of the statistics has this value. */

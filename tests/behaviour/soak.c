@@ -14,6 +14,7 @@
 
 #include "behaviour/behaviour.h"
 #include "behaviour/soaking.h"
+#include "harness/balance.h"
 #include "harness/checks.h"
 
 enum { SHORT_MS = 1500, EPOCH_MS = 250, COVER_MS = 30000, WATCH_MS = 500 };
@@ -107,10 +108,13 @@ static void end_shelves(struct soaking *s, struct caller *w)
 static void end_client(struct soaking *s, struct opened *o)
 {
   pmx_stats st;
+  char what[128];
 
   mark_begin(&s->callers[SOAK_THREADS].mark, "the last pmx_close");
   pmx_close(o->client, HANG_MS);
   st = stats_of(o->client);
+  if (balance_broken(&st, what, sizeof what))
+    soak_wrong(s, "closed, and %s", what);
   if (st.live + st.connecting + st.in_use + st.waiting)
     soak_wrong(s,
                "closed, but live %" PRIu64 ", connecting %" PRIu64 ", in use %" PRIu64

@@ -40,7 +40,9 @@
   X(pmx_ok) X(pmx_reply_status) X(pmx_reply_cause) X(pmx_reply_error) X(pmx_reply_error_code) \
   X(pmx_reply_safe_to_retry) X(pmx_reply_failed) X(pmx_reply_type) X(pmx_reply_str) \
   X(pmx_reply_int) X(pmx_reply_double) X(pmx_reply_len) X(pmx_reply_at) X(pmx_reply_get) \
-  X(pmx_reply_ref) X(pmx_reply_free) X(pmx_reply_finish) X(pmx_stats_get)
+  X(pmx_reply_ref) X(pmx_reply_free) X(pmx_reply_finish) X(pmx_stats_get) \
+  X(pmx_stats_lane) X(pmx_stats_histogram) X(pmx_histogram_percentile) X(pmx_histogram_bound) \
+  X(pmx_stats_text)
 #define SOAK_MEMBER(name) SOAK_##name,
 /* clang-format on */
 enum soak_function { SOAK_FUNCTIONS(SOAK_MEMBER) SOAK_FUNCTION_COUNT };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "behaviour/behaviour.h"
+#include "harness/balance.h"
 
 static unsigned below(struct caller *w, unsigned n)
 {
@@ -83,16 +84,34 @@ static void act_set(struct caller *w, struct opened *at, struct order *o)
 static void act_stats(struct caller *w, struct opened *at, struct order *o)
 {
   pmx_stats st = PMX_STATS_INIT;
+  char what[128];
 
   (void)o;
   CALL(pmx_stats_get)(at->client, &st);
-  if (st.opened != st.closed + st.live)
-    soak_wrong(w->s, "opened %" PRIu64 " != closed %" PRIu64 " + live %" PRIu64, st.opened,
-               st.closed, st.live);
-  if (st.borrows != st.returns + st.discards + st.in_use)
-    soak_wrong(
-        w->s, "borrows %" PRIu64 " != returns %" PRIu64 " + discards %" PRIu64 " + in use %" PRIu64,
-        st.borrows, st.returns, st.discards, st.in_use);
+  if (balance_broken(&st, what, sizeof what))
+    soak_wrong(w->s, "%s", what);
+  for (unsigned i = 0; CALL(pmx_stats_lane)(at->client, i, &st); i++) {
+    if (balance_broken(&st, what, sizeof what))
+      soak_wrong(w->s, "lane %u: %s", i, what);
+  }
+}
+
+/* A text that has room, one that has not, and times that are in order. */
+static void act_measure(struct caller *w, struct opened *at, struct order *o)
+{
+  static const char *const formats[] = {"text", "json", "prometheus"};
+  pmx_histogram h = PMX_HISTOGRAM_INIT;
+  char text[8192];
+  size_t len = CALL(pmx_stats_text)(at->client, formats[rng_below(&w->rng, 3)], text, sizeof text);
+
+  (void)o;
+  if (len == 0 || strlen(text) != (len < sizeof text ? len : 0))
+    soak_wrong(w->s, "%zu bytes of text, %zu of them there", len, strlen(text));
+  CALL(pmx_stats_histogram)(at->client, (pmx_histogram_kind)rng_below(&w->rng, 5), &h);
+  if (CALL(pmx_histogram_percentile)(&h, 10) > CALL(pmx_histogram_percentile)(&h, 90))
+    soak_wrong(w->s, "the tenth percentile is above the ninetieth");
+  if (h.count && h.max_ns > CALL(pmx_histogram_bound)(PMX_HISTOGRAM_BUCKETS - 1))
+    soak_wrong(w->s, "a time without a bucket");
 }
 
 /* One sentence, however little room there is. */
@@ -188,6 +207,7 @@ static const struct {
     {act_names, 3},        {act_options, 3},    {act_reply, 40},   {act_forget, 20},
     {act_explain, 20},     {act_script, 60},    {act_scan, 60},    {act_batch, 60},
     {act_transaction, 20}, {act_sub, 40},       {act_orphan, 20},  {act_reload, 5},
+    {act_measure, 10},
 };
 
 static act *any_act(struct caller *w)

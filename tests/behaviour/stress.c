@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "behaviour.h"
+#include "harness/balance.h"
 #include "harness/checks.h"
 #include "stressing.h"
 
@@ -59,15 +60,10 @@ static void cancel_some(struct stress *s)
 static void check_sums(struct stress *s)
 {
   pmx_stats st = stats_of(s->client);
+  char what[128];
 
-  if (st.opened != st.closed + st.live)
-    stress_wrong(&s->faults, "opened %" PRIu64 " != closed %" PRIu64 " + live %" PRIu64, st.opened,
-                 st.closed, st.live);
-  if (st.borrows != st.returns + st.discards + st.in_use)
-    stress_wrong(&s->faults,
-                 "borrows %" PRIu64 " != returns %" PRIu64 " + discards %" PRIu64
-                 " + in use %" PRIu64,
-                 st.borrows, st.returns, st.discards, st.in_use);
+  if (balance_broken(&st, what, sizeof what))
+    stress_wrong(&s->faults, "%s", what);
   if (st.live - st.lanes_live > CONNECTIONS ||
       st.live + st.connecting > CONNECTIONS + lane_beside(s->client))
     stress_wrong(&s->faults, "%" PRIu64 " connections and %" PRIu64 " being made, of %d", st.live,

@@ -2,6 +2,7 @@
 /* judge.c - what must be true of each outcome as soon as it is there: the right value (P1), one end
  * in time (P4), a cause that fits; and of the statistics at any time. */
 #include "sim/attempt.h"
+#include "harness/balance.h"
 #include "sim/value.h"
 #include <string.h>
 
@@ -313,16 +314,16 @@ static void check_pool_stats(const pmx_stats *s, int at_rest)
 
 void caller_check_stats(int at_rest)
 {
-  pmx_stats s = PMX_STATS_INIT;
+  pmx_stats s = PMX_STATS_INIT, lane = PMX_STATS_INIT;
+  char broken[128];
 
   pmx_stats_get(world_of_seed.client, &s);
-  if (s.opened != s.closed + s.live)
-    fail("I11: opened %llu, closed %llu, live %llu", (unsigned long long)s.opened,
-         (unsigned long long)s.closed, (unsigned long long)s.live);
-  if (s.borrows != s.returns + s.discards + s.in_use)
-    fail("I12: borrows %llu, returns %llu, discards %llu, in use %llu",
-         (unsigned long long)s.borrows, (unsigned long long)s.returns,
-         (unsigned long long)s.discards, (unsigned long long)s.in_use);
+  if (balance_broken(&s, broken, sizeof broken))
+    fail("I11, I12: %s", broken);
+  for (unsigned i = 0; pmx_stats_lane(world_of_seed.client, i, &lane); i++) {
+    if (balance_broken(&lane, broken, sizeof broken))
+      fail("lane %u: %s", i, broken);
+  }
   if (s.live < s.lanes_live)
     fail("I1: %llu lanes among %llu connections", (unsigned long long)s.lanes_live,
          (unsigned long long)s.live);
