@@ -18,12 +18,42 @@ static const char *word_for(const struct mux_lane *ml)
   return ml->lane.stuck ? "connected, the server reads nothing" : "connected";
 }
 
+static uint64_t age(int64_t since, int64_t now)
+{
+  return now > since ? (uint64_t)(now - since) : 0;
+}
+
+/* What was given up is the server's debt all the same. */
+static uint64_t oldest_in_flight(const struct lane *l, int64_t now)
+{
+  const struct place *first = ring_first(&l->link.conn.ring);
+
+  return first ? age(first->since, now) : 0;
+}
+
+/* Which of several. */
+static void add_name(struct text *text, const struct mux_lane *ml)
+{
+  const struct mux *m = ml->mux;
+
+  text_add(text, "mux %s: ", m->name);
+  for (unsigned i = 0; i < m->count && m->count > 1; i++) {
+    if (m->lanes[i] == ml)
+      text_add(text, "lane %u: ", i);
+  }
+}
+
 static void add_state(struct text *text, const struct mux_lane *ml, int64_t now)
 {
   const struct lane *l = &ml->lane;
 
-  text_add(text, "%s, in flight %u (%u of them abandoned), queued %u", word_for(ml),
-           l->link.conn.ring.count, l->link.conn.abandoned, l->queued);
+  text_add(text, "%s, in flight %u (%u of them abandoned", word_for(ml), l->link.conn.ring.count,
+           l->link.conn.abandoned);
+  if (lane_busy(l)) {
+    text_add(text, ", the oldest for ");
+    text_add_ms(text, (int64_t)oldest_in_flight(l, now));
+  }
+  text_add(text, "), queued %u", l->queued);
   if (ml->backoff.error_at) {
     text_add(text, "; last connect error ");
     text_add_ms(text, now - ml->backoff.error_at);
@@ -45,8 +75,8 @@ static pmx_reply *explain(const struct mux_lane *ml, pmx_status status, pmx_caus
   struct text text;
 
   text_init(&text, buf, sizeof buf);
-  text_add(&text, "mux %s: %s %s after ", ml->mux->name,
-           req->route.command ? req->route.command : "the call", what);
+  add_name(&text, ml);
+  text_add(&text, "%s %s after ", req->route.command ? req->route.command : "the call", what);
   text_add_ms(&text, now - req->queued_at);
   text_add(&text, ": ");
   add_state(&text, ml, now);
@@ -82,7 +112,7 @@ pmx_reply *mux_explain_offline(const struct mux_lane *ml, pmx_cause cause, int64
   struct text text;
 
   text_init(&text, buf, sizeof buf);
-  text_add(&text, "mux %s: ", ml->mux->name);
+  add_name(&text, ml);
   backoff_explain(&ml->backoff, &text, cause, now);
   return reply_failure_text(PMX_NOT_RUN, cause, buf);
 }
@@ -114,19 +144,6 @@ pmx_reply *mux_explain_full(struct mux_lane *ml)
 pmx_reply *mux_explain_closed(const struct mux *m)
 {
   return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "mux %s: the client is closed", m->name);
-}
-
-static uint64_t age(int64_t since, int64_t now)
-{
-  return now > since ? (uint64_t)(now - since) : 0;
-}
-
-/* What was given up is the server's debt all the same. */
-static uint64_t oldest_in_flight(const struct lane *l, int64_t now)
-{
-  const struct place *first = ring_first(&l->link.conn.ring);
-
-  return first ? age(first->since, now) : 0;
 }
 
 static void add_gauges(const struct mux_lane *ml, pmx_stats *ret, int64_t now)

@@ -234,6 +234,7 @@ int64_t pool_interval(const struct pool *);
 
 /* pool_report.c */
 pmx_reply *pool_explain_wait(struct pool *, const struct request *, pmx_cause, int64_t now);
+void pool_describe(struct pool *, struct text *); /* what it is doing. Locks: none */
 pmx_reply *pool_explain_closed(const struct pool *);
 pmx_reply *pool_explain_offline(struct pool *, pmx_cause, int64_t now);
 int pool_account(struct strategy *, unsigned i, struct account *ret);

@@ -55,8 +55,6 @@ static void cancel_queued(struct pool *p, struct request *req, pmx_cause cause)
 /* A command that waits for a key is allowed to get none. */
 static void add_guess(struct text *text, const struct request *req)
 {
-  text_add(text, ", after ");
-  text_add_ms(text, clock_ns() - req->queued_at);
   if (!(req->route.flags & ROUTE_BLOCKING))
     text_add(text, ": is the server stopped, or busy with one command (SLOWLOG GET)?");
 }
@@ -67,7 +65,7 @@ static void cancel_on_link(struct pool *p, struct request *req, pmx_cause cause)
   const struct unblock *u = &slot_of(link)->unblock;
   static const char silent[] = "%s got no answer from %s in time";
   const char *format = silent;
-  char buf[512];
+  char buf[896]; /* what a link keeps of why it died */
   struct text text;
 
   if (u->begun)
@@ -79,8 +77,11 @@ static void cancel_on_link(struct pool *p, struct request *req, pmx_cause cause)
   else if (cause == PMX_CAUSE_CANCELED)
     format = "%s was cancelled while %s answered it";
   text_add(&text, format, req->route.command, p->env->name);
+  text_add(&text, ", after ");
+  text_add_ms(&text, clock_ns() - req->queued_at);
   if (format == silent)
     add_guess(&text, req);
+  pool_describe(p, &text);
   link_abandon(link, req, cause, buf);
 }
 

@@ -51,7 +51,7 @@ static void add_users(struct text *text, const struct pool *p, int64_t now)
     text_add(text, "; all of them work: raise pool.max_size, or find out what makes them slow");
 }
 
-static void add_state(struct text *text, const struct pool *p, int64_t now)
+static void add_use(struct text *text, const struct pool *p, int64_t now)
 {
   const struct slot *slot = longest_use(p);
 
@@ -64,12 +64,15 @@ static void add_state(struct text *text, const struct pool *p, int64_t now)
     text_add(text, " (%s%s)", slot->leased ? "lease, last command " : "",
              slot->command ? slot->command : "none");
   }
-  add_users(text, p, now);
-  if (p->backoff.error_at) {
-    text_add(text, "; last connect error ");
-    text_add_ms(text, now - p->backoff.error_at);
-    text_add(text, " ago: %s", p->backoff.error);
-  }
+}
+
+static void add_error(struct text *text, const struct pool *p, int64_t now)
+{
+  if (!p->backoff.error_at)
+    return;
+  text_add(text, "; last connect error ");
+  text_add_ms(text, now - p->backoff.error_at);
+  text_add(text, " ago: %s", p->backoff.error);
 }
 
 /* The calls themselves are told; for people, the last of a second will do. */
@@ -99,10 +102,23 @@ pmx_reply *pool_explain_wait(struct pool *p, const struct request *req, pmx_caus
     text_add_ms(&text, now - req->queued_at);
   }
   text_add(&text, ": ");
-  add_state(&text, p, now);
+  add_use(&text, p, now);
+  add_users(&text, p, now);
+  add_error(&text, p, now);
   if (cause != PMX_CAUSE_CANCELED)
     tell_failed(p, buf, now);
   return reply_failure_text(PMX_NOT_RUN, cause, buf);
+}
+
+void pool_describe(struct pool *p, struct text *text)
+{
+  int64_t now = clock_ns();
+
+  text_add(text, "; pool %s: ", p->name);
+  lock_acquire(&p->lock);
+  add_use(text, p, now);
+  add_error(text, p, now);
+  lock_release(&p->lock);
 }
 
 pmx_reply *pool_explain_offline(struct pool *p, pmx_cause cause, int64_t now)
