@@ -68,6 +68,8 @@ static void run_callback(struct job *job)
 {
   struct async *a = container_of(job, struct async, job);
 
+  if (!a->target.future && !a->target.internal)
+    call_count_in_callback(a->client, a->reply, a->call.started, a->order.ended);
   if (is_traced(a))
     trace_end(a->client, a->runtime, &a->order, &a->call, a->span, a->reply);
   if (a->target.fn)
@@ -85,8 +87,8 @@ static void finish(struct async *a, pmx_reply *reply)
   atomic_store_explicit(&a->over, 1, memory_order_release);
   call_let_go(&a->call);
   call_learn(a->client, &a->order, reply);
-  if (!a->target.internal)
-    call_count_async(a->client, a->runtime, reply, a->call.started, a->order.ended);
+  if (a->target.future)
+    call_count(a->client, reply, a->call.started, a->order.ended);
   if (a->target.future && !is_traced(a)) {
     timer_clear(reactor, &a->timer);
     future_publish(a->target.future, reply);

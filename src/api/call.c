@@ -374,16 +374,10 @@ void call_count(pmx_client *c, const pmx_reply *reply, int64_t started, int64_t 
     histogram_record(h, time_taken(started, ended));
 }
 
-void call_count_async(pmx_client *c, const struct runtime *rt, const pmx_reply *reply,
-                      int64_t started, int64_t ended)
+void call_count_in_callback(pmx_client *c, const pmx_reply *reply, int64_t started, int64_t ended)
 {
-  struct histogram *h;
+  struct histogram *h = times_of(&c->counters, c->counters.callback_times, reply);
 
-  if (!reactor_is_me(&rt->reactor)) {
-    call_count(c, reply, started, ended);
-    return;
-  }
-  h = times_of(&c->counters, c->counters.reactor_times, reply);
   if (h)
     histogram_record_own(h, time_taken(started, ended));
 }

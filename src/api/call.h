@@ -44,9 +44,8 @@ pmx_reply *call_perform(pmx_client *, struct runtime *, const struct args *, str
                         struct call *, struct attempts *);
 /* Its outcome, once, with how long it took. started 0: it did not begin; ended 0: just now. */
 void call_count(pmx_client *, const pmx_reply *, int64_t started, int64_t ended);
-/* The same on whichever thread it ended. */
-void call_count_async(pmx_client *, const struct runtime *, const pmx_reply *, int64_t started,
-                      int64_t ended);
+/* The same where callbacks run, one at a time. */
+void call_count_in_callback(pmx_client *, const pmx_reply *, int64_t started, int64_t ended);
 call_try call_send; /* the try of everything that is one request */
 /* From reading the options of the call to the outcome of the last try, which may be NULL, see
  * call_try. Without arguments the order is made already. Not counted. */

@@ -63,11 +63,11 @@ enum call_outcome { CALL_REPLY, CALL_SERVER_ERROR, CALL_NOT_RUN, CALL_UNKNOWN, C
 
 enum retry_reason { RETRY_LOST, RETRY_CONNECT, RETRY_REFUSED, RETRY_CONFLICT, RETRY_REASONS };
 
-/* Relaxed atomics. A call is counted by recording how long it took. What ends on the reactor's
- * thread, nearly all that nobody waits for, has books of its own, with one writer: no locked
- * instructions there. */
+/* Relaxed atomics. A call is counted by recording how long it took. One with a callback is counted
+ * where callbacks run, one at a time, in books of its own with one writer: no locked instructions
+ * there. */
 struct call_counters {
-  struct histogram times[CALL_OUTCOMES], reactor_times[CALL_OUTCOMES];
+  struct histogram times[CALL_OUTCOMES], callback_times[CALL_OUTCOMES];
   _Atomic uint64_t invalid, orphans;
   _Atomic uint64_t retries[RETRY_REASONS];
   _Atomic uint64_t routed[ROUTE_REASONS]; /* with hybrid, the ordinary ones left out */

@@ -30,7 +30,7 @@ void snapshot_add(pmx_stats *sum, const pmx_stats *part)
 
 static uint64_t count_of(const struct call_counters *n, enum call_outcome outcome)
 {
-  return histogram_count(&n->times[outcome]) + histogram_count(&n->reactor_times[outcome]);
+  return histogram_count(&n->times[outcome]) + histogram_count(&n->callback_times[outcome]);
 }
 
 void snapshot_calls(const pmx_client *c, pmx_stats *ret)
@@ -78,5 +78,5 @@ void snapshot_control(pmx_stats *ret, const pmx_stats *control)
 void snapshot_call_times(const pmx_client *c, enum call_outcome outcome, pmx_histogram *ret)
 {
   histogram_add_to(&c->counters.times[outcome], ret);
-  histogram_add_to(&c->counters.reactor_times[outcome], ret);
+  histogram_add_to(&c->counters.callback_times[outcome], ret);
 }

@@ -13,9 +13,7 @@ void request_init(struct request *r, enum request_kind kind)
   r->kind = kind;
   r->deadline = TIME_FOREVER;
   r->queue_until = TIME_FOREVER;
-  atomic_init(&r->state, REQUEST_NEW);
-  atomic_init(&r->link, NULL);
-  atomic_init(&r->parker, NULL);
+  /* Zero is REQUEST_NEW, and no link, parker or lane. */
 }
 
 enum request_state request_state(const struct request *r)

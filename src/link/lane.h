@@ -62,6 +62,7 @@ struct lane {
   uint64_t begun, ended, given_up, bytes_in, bytes_out;
   struct histogram queue_time;
   int64_t matched_at; /* while replies are given out: when they were read; else 0 */
+  int64_t now;        /* the token's holder's: what the clock has just said; 0: look at it */
   /* the reactor's side */
   struct source watch;
   struct job look;

@@ -30,6 +30,7 @@ static unsigned await(struct lane *l, int64_t deadline)
   if (!l->writing && lane_writable(l))
     return NET_IN;
   l->blocked = 1;
+  l->now = 0;
   l->watches_out = l->stuck;
   lane_leave(l);
   ready = spin > 0 ? look_for(&l->link.transport, events, spin, deadline) : 0;
@@ -77,9 +78,9 @@ static enum lane_wait_result drive(struct lane *l, struct request *req, const _A
     }
   }
   lane_flush(l); /* what came meanwhile; then the next one drives */
-  if (request_state(req) != REQUEST_ENDED) /* else that was what it read last */
-    l->seen_at = clock_ns();
+  l->seen_at = l->now ? l->now : clock_ns();
   atomic_store(&l->driver, NULL);
+  l->now = 0;
   l->held = 0;
   return result;
 }
@@ -127,8 +128,10 @@ enum lane_wait_result lane_wait(struct lane *l, struct request *req, const _Atom
   sleeps = l->held || !l->up;
   if (sleeps && atomic_load(&req->parker) && request_state(req) != REQUEST_ENDED)
     return sleep_once(l, req, canceled);
-  if (!sleeps && request_state(req) != REQUEST_ENDED)
+  if (!sleeps && request_state(req) != REQUEST_ENDED) {
+    l->now = atomic_load(&req->parker) ? 0 : req->queued_at; /* it has just begun */
     result = drive(l, req, canceled);
+  }
   lane_leave(l);
   if (sleeps && !atomic_load(&req->parker)) {
     atomic_store(&req->parker, parker_get(env->parkers));

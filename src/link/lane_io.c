@@ -51,7 +51,6 @@ static int is_stuck_amid(const struct lane *l)
 static void fill(struct lane *l)
 {
   struct conn *c = &l->link.conn;
-  int64_t now = 0; /* looked at once for all */
 
   l->out_sent = l->out_len = 0;
   if (is_stuck_amid(l)) {
@@ -69,8 +68,9 @@ static void fill(struct lane *l)
       lane_finish(l, req, NULL);
       continue;
     }
-    now = now ? now : clock_ns();
-    histogram_record_own(&l->queue_time, now - req->queued_at);
+    if (!l->now)
+      l->now = clock_ns(); /* once for all of them */
+    histogram_record_own(&l->queue_time, l->now - req->queued_at);
     conn_submit(c, req);
     l->out_len += conn_copy(c, l->out + l->out_len, LANE_BUFFER - l->out_len);
   }
@@ -132,6 +132,7 @@ void lane_flush(struct lane *l)
     n = channel_send(&l->link.channel, l->out + l->out_sent, l->out_len - l->out_sent);
     lane_enter(l);
     l->writing = 0;
+    l->now = 0;
     sent(l, n);
   }
 }
@@ -171,7 +172,7 @@ static void match(struct lane *l, const struct batch *b)
   uint64_t pushes = c->pushes;
 
   if (b->count) /* one look at the clock for all of them */
-    l->seen_at = l->matched_at = clock_ns();
+    l->now = l->matched_at = clock_ns();
   for (unsigned i = 0; i < b->count; i++)
     conn_reply(c, b->replies[i]);
   if (b->result == DECODE_ERROR)
@@ -257,8 +258,10 @@ void lane_look_first(struct lane *l)
 /* The token is free. */
 void lane_turn(struct lane *l, unsigned events)
 {
-  int unseen = !(events & NET_IN) && lane_unseen(l, clock_ns());
+  int unseen;
 
+  l->now = events & NET_IN ? 0 : clock_ns();
+  unseen = !(events & NET_IN) && lane_unseen(l, l->now);
   l->held = 1;
   if (events & NET_OUT)
     l->stuck = 0;
@@ -267,8 +270,9 @@ void lane_turn(struct lane *l, unsigned events)
   else if (unseen)
     lane_look_first(l);
   if (unseen || (events & NET_IN))
-    l->seen_at = clock_ns();
+    l->seen_at = l->now ? l->now : clock_ns();
   lane_flush(l);
+  l->now = 0;
   l->held = 0;
 }
 
