@@ -9,7 +9,7 @@
 #include "base/notice.h"
 #include "base/text.h"
 #include "call/reply.h"
-#include "link/link.h"
+#include "link/dial_tell.h"
 
 enum { USER_SIZE = 1024 + 1, PASSWORD_SIZE = 65536 + 1 };
 
@@ -34,31 +34,6 @@ void dial_give_up(struct link *l, pmx_cause cause, const char *text)
   fail(l, cause, text);
 }
 
-/* For whoever tells that there is a connection: said now, while no lock is held. */
-static void describe(struct link *l)
-{
-  const struct dial *d = &l->dial;
-  char where[160];
-  struct text text;
-
-  text_init(&text, l->about, sizeof l->about);
-  text_add(&text, "%s address=%s", l->conn.resp3 ? "RESP3" : "RESP2",
-           address_text(&d->lookup.addresses[d->next - 1], where, sizeof where));
-  channel_describe(&l->channel, &text);
-}
-
-/* What may be behind a server that lets itself be connected to and does not log us in. */
-static const char *guess(const struct link *l)
-{
-  const struct conn *c = &l->conn;
-
-  if (c->cause == PMX_CAUSE_TIMEOUT)
-    return " (connect_timeout): it accepts connections, so is it stopped, or busy with one command?";
-  if (c->cause == PMX_CAUSE_LOST && !l->env->tls && !decoder_heard(c->decoder))
-    return ", without a word: is this a port for TLS (rediss://), or a proxy that has no server?";
-  return "";
-}
-
 void dial_end(struct link *l)
 {
   struct request *req = l->dial.request;
@@ -68,7 +43,7 @@ void dial_end(struct link *l)
   struct text text;
 
   if (!c->poisoned) {
-    describe(l);
+    dial_describe(l);
     l->dial.request = NULL;
     request_end(req, NULL);
     return;
@@ -78,7 +53,7 @@ void dial_end(struct link *l)
   if (cause == PMX_CAUSE_LOST || cause == PMX_CAUSE_TIMEOUT)
     cause = l->refused ? PMX_CAUSE_TLS : PMX_CAUSE_CONNECT;
   text_init(&text, buf, sizeof buf);
-  text_add(&text, "cannot log in to %s: %s%s", l->env->name, c->text, guess(l));
+  text_add(&text, "cannot log in to %s: %s%s", l->env->name, c->text, dial_guess(l));
   fail(l, cause, buf);
 }
 
@@ -144,50 +119,6 @@ static void forget_sessions(struct link *l)
   tls_context_unref(context);
 }
 
-static int is_local(int err)
-{
-  return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS || err == EADDRNOTAVAIL;
-}
-
-static void note_address_error(struct link *l, const struct address *address, int err)
-{
-  char where[160], reason[80];
-  struct text text;
-
-  l->dial.local_error = is_local(err);
-  l->dial.silent = err == ETIMEDOUT;
-  text_init(&text, l->dial.error, sizeof l->dial.error);
-  text_add(&text, "cannot connect to %s: ", address_text(address, where, sizeof where));
-  if (l->dial.securing && err == ETIMEDOUT) /* a plain server waits for the rest of the line */
-    text_add(&text, "TLS handshake: no answer in time; is this the server's TLS port?");
-  else
-    text_add(&text, "%s", transport_error_text(err, reason, sizeof reason));
-}
-
-/* For people who look closely; what becomes of it is told by the strategy. */
-static void tell_connecting(struct link *l)
-{
-  char where[160];
-
-  notice_log(l->env->notices, PMX_LOG_DEBUG, "connection", "%s: connecting to %s", l->env->name,
-             address_text(&l->dial.lookup.addresses[l->dial.next - 1], where, sizeof where));
-}
-
-static void tell_connected(struct link *l, const char *next)
-{
-  notice_log(l->env->notices, PMX_LOG_DEBUG, "connection", "%s: connection %llu is connected, %s",
-             l->env->name, (unsigned long long)l->id, next);
-}
-
-static void tell_next(const struct link *l)
-{
-  const struct dial *d = &l->dial;
-
-  if (d->next < d->lookup.count && d->error[0])
-    notice_log(l->env->notices, PMX_LOG_DEBUG, "connection",
-               "%s: %s; the next of its addresses is tried", l->env->name, d->error);
-}
-
 static int64_t share_of_time(const struct dial *d, int64_t now)
 {
   int64_t left = d->deadline - now;
@@ -211,33 +142,21 @@ static void try_next(struct link *l)
     int64_t until = share_of_time(d, now);
     int err;
 
-    tell_next(l);
+    dial_tell_next(l);
     d->next++;
     d->securing = 0;
     channel_close(&l->channel);
     err = transport_connect(&l->transport, address, &options);
     if (err == 0) {
-      tell_connecting(l);
+      dial_tell_connecting(l);
       l->source.deadline = until;
       reactor_watch(l->env->reactor, &l->source, NET_OUT, until);
       return;
     }
-    note_address_error(l, address, err);
+    dial_note_error(l, address, err);
   }
   d->silent |= !d->error[0];
   fail(l, PMX_CAUSE_CONNECT, d->error[0] ? d->error : "no time left to connect");
-}
-
-/* The failure says which check it was and names what is wrong; this is the whole certificate. */
-static void log_certificate(struct link *l, const char *where)
-{
-  char buf[768];
-  struct text text;
-
-  text_init(&text, buf, sizeof buf);
-  channel_describe(&l->channel, &text);
-  if (text.len > 0)
-    notice_log(l->env->notices, PMX_LOG_INFO, "tls", "the certificate of %s:%s", where, buf);
 }
 
 /* The wire broke: the next address may be better. Whoever does not accept the other will not the
@@ -249,7 +168,7 @@ static void not_secured(struct link *l)
   struct text text;
 
   text_init(&text, buf, sizeof buf);
-  log_certificate(l, address_text(&d->lookup.addresses[d->next - 1], where, sizeof where));
+  dial_log_certificate(l, address_text(&d->lookup.addresses[d->next - 1], where, sizeof where));
   text_add(&text, "cannot connect to %s: TLS handshake: %s", where,
            channel_why(&l->channel, 0, reason, sizeof reason));
   if (channel_refused(&l->channel)) {
@@ -270,7 +189,7 @@ static void shake_hands(struct link *l)
   switch (channel_handshake(&l->channel, &want)) {
   case 0:
     l->dial.securing = 0;
-    tell_connected(l, "TLS is done, logs in");
+    dial_tell_connected(l, "TLS is done, logs in");
     login(l, 0);
     break;
   case NET_AGAIN:
@@ -297,7 +216,7 @@ static int secure(struct link *l)
 static void connected(struct link *l)
 {
   l->id = 1 + atomic_fetch_add(&l->env->connections, 1);
-  tell_connected(l, l->env->tls ? "TLS shakes hands" : "logs in");
+  dial_tell_connected(l, l->env->tls ? "TLS shakes hands" : "logs in");
   if (!l->env->tls)
     login(l, 0);
   else if (secure(l) == 0)
@@ -339,7 +258,7 @@ void dial_io(struct source *source, unsigned events)
     connected(l);
     return;
   }
-  note_address_error(l, &d->lookup.addresses[d->next - 1], err);
+  dial_note_error(l, &d->lookup.addresses[d->next - 1], err);
   if (d->securing)
     forget_sessions(l);
   try_next(l);

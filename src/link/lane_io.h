@@ -17,6 +17,10 @@ void lane_turn(struct lane *, unsigned events);
 /* 1: nobody has read from it for a while: to be done before anything is written. */
 int lane_unseen(const struct lane *, int64_t now);
 
+/* lane_look.c. Thread: reactor. Locks: none */
+void lane_look_job(struct job *);
+void lane_look_io(struct source *, unsigned events);
+
 /* lane_end.c */
 /* What was never sent goes back to the head of the queue, in its order, if it may wait on. */
 void lane_sort_out_ended(struct lane *, int may_wait_on);

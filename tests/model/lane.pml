@@ -291,7 +291,7 @@ inline lane_requeue(who)
   queued++
 }
 
-/* ---- lane_io.c: dying ---- */
+/* ---- lane_look.c: dying ---- */
 
 /* A byte of the i-th in the ring may have left. */
 #ifndef BREAK_REQUEUE_IN_DOUBT
