@@ -2,6 +2,7 @@
 /* trace.c - see trace.h. A call that is refused is not traced: nothing happens to it. */
 #include "api/trace.h"
 #include "api/retry.h"
+#include "base/clock.h"
 #include "call/timing.h"
 #include "route/router.h"
 

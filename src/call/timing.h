@@ -10,7 +10,7 @@
 #ifndef PMX_CALL_TIMING_H
 #define PMX_CALL_TIMING_H
 #include <poolmux/poolmux.h>
-#include "base/clock.h"
+#include <stdint.h>
 
 struct timing {
   int64_t started; /* ns: the call */
@@ -31,29 +31,10 @@ static inline void timing_begin(struct timing *t, int64_t now)
   t->left_at = t->answered_at = 0;
 }
 
-static inline void timing_left(struct timing *t, int64_t now, uint64_t link)
-{
-  t->left_at = now;
-  t->answered_at = 0;
-  t->link = link;
-}
-
+/* Out of line: nothing of them is to be seen in a call that nobody traces. */
+void timing_left(struct timing *, int64_t now, uint64_t link);
 /* Or it ended without an answer. What ends NOT_RUN may be offered once more. */
-static inline void timing_answered(struct timing *t, const pmx_reply *reply)
-{
-  t->answered_at = clock_ns();
-  if (pmx_reply_status(reply) == PMX_NOT_RUN)
-    t->left_at = 0;
-}
-
-static inline void timing_end(struct timing *t, const pmx_reply *reply)
-{
-  int left = t->left_at != 0 && pmx_reply_status(reply) != PMX_NOT_RUN;
-  int64_t end = t->answered_at ? t->answered_at : clock_ns();
-
-  t->queued += (left ? t->left_at : end) - t->queued_at;
-  t->wire += left ? end - t->left_at : 0;
-  t->conn = left ? t->link : t->conn;
-}
+void timing_answered(struct timing *, const pmx_reply *);
+void timing_end(struct timing *, const pmx_reply *);
 
 #endif
