@@ -103,6 +103,20 @@ pmx_client *open_secret(const char *url, pmx_options *options)
   return client;
 }
 
+void close_secret(pmx_client *client)
+{
+  static const char *const formats[] = {"text", "json", "prometheus"};
+  static char text[65536];
+
+  for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+    size_t len = pmx_stats_text(client, formats[i], text, sizeof text);
+
+    ck_assert(len > 0 && len < sizeof text);
+    look_at(formats[i], text);
+  }
+  pmx_unref(client);
+}
+
 /* ---- servers ---- */
 
 /* Repeats what it is told, in an error. */

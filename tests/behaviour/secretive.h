@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* secretive.h - what the tests of secrets share: a client with a user name and a password whose
- * log, events, trace and errors are all looked at, and servers that would give them away. */
+ * log, events, trace, errors and statistics are all looked at, and servers that would give them
+ * away. */
 #ifndef SECRETIVE_H
 #define SECRETIVE_H
 #include <stdatomic.h>
@@ -24,6 +25,7 @@ extern _Atomic int lines_seen, events_seen;
 pmx_options *secret_options(int i);
 /* Frees the options. NULL when it could not be opened, and nothing was shown. */
 pmx_client *open_secret(const char *url, pmx_options *);
+void close_secret(pmx_client *); /* after a look at its statistics */
 
 /* ---- servers ---- */
 enum manner { REPEATS, GARBAGE, REFUSES_US, SILENT, CLOSES, LOADS, SAYS_OK, MANNERS };

@@ -28,7 +28,7 @@ START_TEST(no_login_that_fails_shows_it)
       client = open_secret(fake_url(fake), options);
       if (client) { /* it does without that step */
         looked(pmx_command(client, "GET k"));
-        pmx_unref(client);
+        close_secret(client);
       }
       ck_assert(fake_stop(fake));
     }

@@ -125,7 +125,7 @@ START_TEST(no_command_shows_its_arguments_whatever_the_server_does)
     try_all(client, c);
     pmx_close(client, 0);
     try_all(client, c);
-    pmx_unref(client);
+    close_secret(client);
     ck_assert_int_gt(events_seen, 0); /* it was logged in */
     ck_assert(fake_stop(fake));
   }
@@ -150,7 +150,7 @@ START_TEST(no_command_shows_them_in_a_full_pool_or_lane)
   if (leases[0])
     pmx_release(leases[0]);
   looked(pmx_future_take(first));
-  pmx_unref(client);
+  close_secret(client);
   ck_assert(fake_stop(fake));
 }
 END_TEST
@@ -164,7 +164,7 @@ START_TEST(no_wait_that_is_given_up_shows_the_user)
   int lines = lines_seen;
 
   looked(pmx_command(client, "BLPOP k 0"));
-  pmx_unref(client);
+  close_secret(client);
   ck_assert_int_gt(lines_seen, lines);
   ck_assert(fake_stop(fake));
 }
@@ -205,7 +205,7 @@ START_TEST(no_subscription_that_is_refused_shows_the_user)
   looked(pmx_sub_add(sub, &call, PMX_SUB_CHANNEL, "c", 1));
   ck_assert(wait_for(was_refused, &times, SOON_MS));
   pmx_sub_free(sub);
-  pmx_unref(client);
+  close_secret(client);
   ck_assert(fake_stop(fake));
 }
 END_TEST
