@@ -35,9 +35,9 @@ struct async {
   struct order order;
   struct call call;
   struct timing timing; /* used when it is traced */
-  struct timer timer; /* the deadline; while PAUSED: the next try */
-  struct list pause;  /* on runtime.paused */
-  struct job job;     /* the next try; in the end the callback */
+  struct timer timer;   /* the deadline; while PAUSED: the next try */
+  struct list pause;    /* on runtime.paused */
+  struct job job;       /* the next try; in the end the callback */
   struct job cancel;
   char bytes[]; /* of a small command */
 };
@@ -83,6 +83,8 @@ static void finish(struct async *a, pmx_reply *reply)
 {
   struct reactor *reactor = &a->runtime->reactor;
 
+  if (!a->order.ended) /* it was given up: now, whenever its callback's turn comes */
+    a->order.ended = clock_ns();
   reply = retry_sum_up(&a->order, &a->attempts, reply);
   atomic_store_explicit(&a->over, 1, memory_order_release);
   call_let_go(&a->call);
@@ -130,6 +132,7 @@ static void try_again(struct async *a)
 
   retry_begins(a->client, &a->attempts, a->reply);
   a->reply = NULL;
+  a->order.ended = 0;
   if (a->call.deadline != TIME_FOREVER)
     timer_set(&a->runtime->reactor, &a->timer, a->call.deadline);
   failure = submit(a, now);
@@ -193,6 +196,7 @@ static void give_up(struct async *a, pmx_cause cause)
 {
   if (a->paused) {
     end_pause(a);
+    a->order.ended = 0; /* not when its last try did */
     finish(a, a->reply);
   } else {
     cancel_request(a, cause);

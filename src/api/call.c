@@ -224,7 +224,10 @@ static pmx_reply *run(pmx_client *c, struct runtime *rt, struct order *order,
       return reply;
     now = clock_ns();
     at = retry_at(c, order, call, reply, attempts, now);
-    if (at == RETRY_NOT || !pause_until(rt, call, at, now))
+    if (at == RETRY_NOT)
+      break;
+    order->ended = 0; /* not when this try did */
+    if (!pause_until(rt, call, at, now))
       break;
     retry_begins(c, attempts, reply);
     now = clock_ns();

@@ -51,7 +51,8 @@ static pmx_reply *watch(struct transaction *t, struct runtime *rt, pmx_lease *le
 
   if (reply)
     return reply;
-  reply = call_send(rt, &t->watch, call, now);
+  /* The wait for the lease has been noted. */
+  reply = call_send(rt, &t->watch, call, call->timing ? clock_ns() : now);
   if (pmx_reply_status(reply) != PMX_OK)
     return not_run(reply);
   pmx_reply_free(reply);

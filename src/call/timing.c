@@ -12,9 +12,10 @@ void timing_left(struct timing *t, int64_t now, uint64_t link)
 
 void timing_answered(struct timing *t, const pmx_reply *reply)
 {
-  t->answered_at = clock_ns();
   if (pmx_reply_status(reply) == PMX_NOT_RUN)
-    t->left_at = 0;
+    t->left_at = t->answered_at = 0;
+  else
+    t->answered_at = clock_ns();
 }
 
 void timing_end(struct timing *t, const pmx_reply *reply)

@@ -238,8 +238,8 @@ int link_stale(struct link *l, struct request *req)
 static void submit(struct link *l, struct request *req)
 {
   conn_submit(&l->conn, req);
-  if (req->timing && !req->timing->left_at)
-    timing_left(req->timing, clock_ns(), l->id);
+  if (req->timing)
+    timing_left(req->timing, req->timing->left_at ? req->timing->left_at : clock_ns(), l->id);
 }
 
 /* 1: it ended at once. */

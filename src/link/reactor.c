@@ -4,7 +4,7 @@
 #include "link/reactor.h"
 #include "base/clock.h"
 
-enum { EVENTS_PER_WAIT = 64, TRY_AGAIN_NS = 10 * 1000 * 1000 };
+enum { EVENTS_PER_WAIT = 64, TRY_AGAIN_NS = 10 * 1000 * 1000, CLEARED_AT_ONCE = 256 };
 
 void job_init(struct job *job, void (*run)(struct job *))
 {
@@ -95,8 +95,12 @@ static void add_own_timers_locked(struct reactor *r)
   r->own_timers_end = &r->own_timers;
 }
 
+/* What others wait for with locks of their own is let in now and then. Each timer is cleared before
+ * any of the callbacks runs; one that expires meanwhile finds its call over. */
 void reactor_take_callbacks(struct reactor *r, struct list *ret)
 {
+  unsigned cleared = 0;
+
   list_take(ret, &r->own_callbacks);
   lock_acquire(&r->lock);
   list_append(ret, &r->callbacks);
@@ -107,6 +111,10 @@ void reactor_take_callbacks(struct reactor *r, struct list *ret)
 
     if (job->timer)
       clear_timer_locked(r, job->timer);
+    if (++cleared % CLEARED_AT_ONCE == 0) {
+      lock_release(&r->lock);
+      lock_acquire(&r->lock);
+    }
   }
   lock_release(&r->lock);
 }
@@ -128,7 +136,7 @@ static void set_timer(struct reactor *r, struct timer *t, int64_t due)
 void timer_set(struct reactor *r, struct timer *t, int64_t due)
 {
   lock_acquire(&r->lock);
-  if (reactor_is_mine(r)) /* it may be one of them */
+  if (reactor_is_me(r)) /* it may be one of them */
     add_own_timers_locked(r);
   set_timer(r, t, due);
 }

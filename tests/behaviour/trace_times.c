@@ -343,22 +343,48 @@ static int dawdle(void *ud, pmx_lease *lease, pmx_batch *batch)
   return pmx_batch_add(batch, "INCR watched") == PMX_OK ? 0 : 1;
 }
 
+/* Nor is the wait for its connection counted twice. */
 START_TEST(a_transaction_is_one_call_without_the_time_of_its_function)
 {
   static const char *const keys[] = {"watched"};
   struct server *server = server_start(NULL);
   struct traced t;
-  pmx_client *client = open_client_with(server_url(server, SERVER_TCP),
-                                        traced_options(strategies[_i], &t, "pmx_transaction"));
+  pmx_options *options = traced_options(strategies[_i], &t, "pmx_transaction");
+  pmx_client *client;
+  struct background *giver;
   int tries = 0;
   pmx_trace_call end;
 
+  pmx_options_set(options, "pool.max_size", "1");
+  client = open_client_with(server_url(server, SERVER_TCP), options);
+  giver = background_start(give_back_later, take(client));
   check_is_ok(pmx_transaction(client, NULL, 1, keys, NULL, 0, dawdle, &tries));
   end = told(&t);
+  background_join(giver);
   ck_assert_int_eq(tries, 2);
+  ck_assert_int_gt(end.queued_ns, REST_MS * MS / 2);
   ck_assert_uint_eq(end.attempts, 2);
   ck_assert_int_ge(end.total_ns - end.queued_ns - end.wire_ns, 2 * REST_MS * MS);
   ck_assert_int_gt(end.wire_ns, 0);
+  close_client(client);
+  ck_assert(server_stop(server));
+}
+END_TEST
+
+/* What the library asks the server before it is on the wire for the call, and not all of that. */
+START_TEST(a_blocked_command_that_is_given_up_was_on_the_wire)
+{
+  struct server *server = server_start(NULL);
+  struct traced t;
+  pmx_client *client =
+      open_client_with(server_url(server, SERVER_TCP), traced_options(strategies[_i], &t, "BLPOP"));
+  pmx_call call = call_in(2 * REST_MS);
+  pmx_trace_call end;
+
+  server_ask(server, "ACL SETUSER default -info"); /* so it cannot be unblocked */
+  check_fails(pmx_command_call(client, &call, "BLPOP q 0"), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
+  end = told(&t);
+  ck_assert_int_ge(end.wire_ns, REST_MS * MS);
   close_client(client);
   ck_assert(server_stop(server));
 }
@@ -377,5 +403,6 @@ int main(void)
   add_for_strategies_with(SHARES, tc, a_server_that_reads_late_is_queued_time);
   add_for_strategies(tc, the_times_of_all_tries_add_up);
   add_for_strategies_with(LEASES, tc, a_transaction_is_one_call_without_the_time_of_its_function);
+  add_for_strategies_with(LEASES, tc, a_blocked_command_that_is_given_up_was_on_the_wire);
   return checks_run("trace_times", tc);
 }
