@@ -171,16 +171,38 @@ const char *tool_shown_url(const char *url, char *buf, size_t size)
   return buf;
 }
 
-/* ---- looks ---- */
-
-const char *tool_style(FILE *stream, enum tool_style style)
+static int is_named(const char *param, size_t len, const char *name)
 {
-  static const char *const codes[] = {"\033[0m", "\033[32m", "\033[1;31m", "\033[1m"};
-  const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+  return strlen(name) == len && strncmp(param, name, len) == 0;
+}
 
-  if (!isatty(fileno(stream)) || (no_colour && *no_colour) || !term || strcmp(term, "dumb") == 0)
-    return "";
-  return codes[style];
+char *tool_url_without(const char *url, const char *const *names, const char *wanted, char *value,
+                       size_t size)
+{
+  char *copy = strdup(url), *to = copy ? strchr(copy, '?') : NULL;
+  const char *from = strchr(url, '?');
+  char before = '?';
+
+  *value = '\0';
+  while (to && from && *from) {
+    size_t len = strcspn(++from, "&"), name = strcspn(from, "=&");
+    int dropped = 0;
+
+    for (int i = 0; names[i]; i++)
+      dropped |= is_named(from, name, names[i]);
+    if (is_named(from, name, wanted) && name < len)
+      snprintf(value, size, "%.*s", (int)(len - name - 1), from + name + 1);
+    if (!dropped) {
+      *to++ = before;
+      memcpy(to, from, len);
+      to += len;
+      before = '&';
+    }
+    from += len;
+  }
+  if (to)
+    *to = '\0';
+  return copy;
 }
 
 /* ---- signals ---- */
@@ -226,65 +248,4 @@ void tool_watch_signals(pmx_cancel *token)
 void tool_arm(int armed)
 {
   atomic_store(&watch.armed, armed);
-}
-
-/* ---- JSON ---- */
-
-/* Bytes of the character that begins here, or 0: it is none. RFC 3629. */
-static int utf8_length(const unsigned char *s)
-{
-  int n = s[0] < 0x80                   ? 1
-          : s[0] >= 0xC2 && s[0] < 0xE0 ? 2
-          : s[0] >= 0xE0 && s[0] < 0xF0 ? 3
-          : s[0] >= 0xF0 && s[0] < 0xF5 ? 4
-                                        : 0;
-
-  for (int i = 1; i < n; i++)
-    if ((s[i] & 0xC0) != 0x80)
-      return 0;
-  if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
-      (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F))
-    return 0;
-  return n;
-}
-
-void json_text(FILE *out, const char *text)
-{
-  const unsigned char *s = (const unsigned char *)text;
-
-  if (!text) {
-    fputs("null", out);
-    return;
-  }
-  fputc('"', out);
-  while (*s) {
-    int n = utf8_length(s);
-
-    if (n == 0)
-      fputs("\\ufffd", out);
-    else if (*s == '"' || *s == '\\')
-      fprintf(out, "\\%c", *s);
-    else if (*s < ' ' || *s == 127)
-      fprintf(out, "\\u%04x", *s);
-    else
-      fwrite(s, 1, (size_t)n, out);
-    s += n ? n : 1;
-  }
-  fputc('"', out);
-}
-
-void json_member(FILE *out, const char *name, const char *text)
-{
-  fprintf(out, ",\"%s\":", name);
-  json_text(out, text);
-}
-
-void json_number(FILE *out, const char *name, const char *digits)
-{
-  size_t len = strspn(digits, "0123456789");
-
-  if (len > 0 && len < 18 && !digits[len] && (digits[0] != '0' || len == 1))
-    fprintf(out, ",\"%s\":%s", name, digits);
-  else
-    json_member(out, name, digits);
 }

@@ -49,6 +49,11 @@ void tool_misused(const struct tool *, const char *format, ...)
 
 /* The URL without login and query, which may hold secrets. Returns buf. */
 const char *tool_shown_url(const char *url, char *buf, size_t size);
+/* A copy without these parameters of the query, NULL-terminated; the value of the last one that was
+ * called `wanted` is copied into value. NULL: no memory. */
+char *tool_url_without(const char *url, const char *const *names, const char *wanted, char *value,
+                       size_t size);
+
 /* "…\033[1m" and the like where the stream is a terminal that wants it, else "". */
 enum tool_style { STYLE_NONE, STYLE_GOOD, STYLE_BAD, STYLE_STRONG };
 const char *tool_style(FILE *, enum tool_style);

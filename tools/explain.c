@@ -57,7 +57,7 @@ static void open_clients(struct explainer *e)
   static const char *const dropped[] = {"strategy", "connect", "pool.prefill",
                                         "io",       "offline", NULL};
   char chosen[64];
-  char *url = url_without(e->tool.url, dropped, "strategy", chosen, sizeof chosen);
+  char *url = tool_url_without(e->tool.url, dropped, "strategy", chosen, sizeof chosen);
   pmx_reply *error = NULL;
 
   if (!url)

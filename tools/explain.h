@@ -27,10 +27,6 @@ struct answer {
 const char *words_split(struct words *, char *line);
 /* 1: its arguments may be secrets, and are not shown. */
 int words_are_secret(const struct words *);
-/* A copy without these parameters of the query, NULL-terminated; the value of the last one that was
- * called `wanted` is copied into value. NULL: no memory. */
-char *url_without(const char *url, const char *const *names, const char *wanted, char *value,
-                  size_t size);
 
 /* explain_print.c */
 void print_answer(const struct tool *, pmx_strategy, const struct words *, const struct answer *);

@@ -98,39 +98,3 @@ int words_are_secret(const struct words *w)
       return 1;
   return 0;
 }
-
-/* ---- URLs ---- */
-
-static int is_named(const char *param, size_t len, const char *name)
-{
-  return strlen(name) == len && strncmp(param, name, len) == 0;
-}
-
-char *url_without(const char *url, const char *const *names, const char *wanted, char *value,
-                  size_t size)
-{
-  char *copy = strdup(url), *to = copy ? strchr(copy, '?') : NULL;
-  const char *from = strchr(url, '?');
-  char before = '?';
-
-  *value = '\0';
-  while (to && from && *from) {
-    size_t len = strcspn(++from, "&"), name = strcspn(from, "=&");
-    int dropped = 0;
-
-    for (int i = 0; names[i]; i++)
-      dropped |= is_named(from, name, names[i]);
-    if (is_named(from, name, wanted) && name < len)
-      snprintf(value, size, "%.*s", (int)(len - name - 1), from + name + 1);
-    if (!dropped) {
-      *to++ = before;
-      memcpy(to, from, len);
-      to += len;
-      before = '&';
-    }
-    from += len;
-  }
-  if (to)
-    *to = '\0';
-  return copy;
-}
