@@ -15,16 +15,32 @@ enum { PASSWORD_SIZE = 65536 + 2 };
 
 /* ---- the end ---- */
 
+static void complain(const struct tool *t, const char *format, va_list args)
+{
+  fprintf(stderr, "%s: ", t->name);
+  vfprintf(stderr, format, args);
+  fputc('\n', stderr);
+}
+
 void tool_misused(const struct tool *t, const char *format, ...)
 {
   va_list args;
 
-  fprintf(stderr, "%s: ", t->name);
   va_start(args, format);
-  vfprintf(stderr, format, args);
+  complain(t, format, args);
   va_end(args);
-  fprintf(stderr, "\n%s --help tells how it is used.\n", t->name);
+  fprintf(stderr, "%s --help tells how it is used.\n", t->name);
   exit(EXIT_USAGE);
+}
+
+void tool_failed(const struct tool *t, const char *format, ...)
+{
+  va_list args;
+
+  va_start(args, format);
+  complain(t, format, args);
+  va_end(args);
+  exit(EXIT_FAILED);
 }
 
 static void version(const struct tool *t)
@@ -35,9 +51,13 @@ static void version(const struct tool *t)
 
 /* ---- options ---- */
 
-static void set(struct tool *t, const char *name, const char *value)
+void tool_set(struct tool *t, const char *name, const char *value)
 {
-  if (pmx_options_set(t->options, name, value) != PMX_OK)
+  pmx_status status = pmx_options_set(t->options, name, value);
+
+  if (status == PMX_NOMEM)
+    tool_failed(t, "%s", pmx_options_error(t->options));
+  if (status != PMX_OK)
     tool_misused(t, "%s", pmx_options_error(t->options));
 }
 
@@ -51,7 +71,7 @@ static void set_from_environment(struct tool *t, const char *variable, const cha
   const char *value = getenv(variable);
 
   if (value && *value)
-    set(t, option, value);
+    tool_set(t, option, value);
 }
 
 static void log_line(void *ud, pmx_log_level level, const char *component, const char *message)
@@ -65,10 +85,8 @@ static void log_line(void *ud, pmx_log_level level, const char *component, const
 void tool_begin(struct tool *t, const char *name, const char *help)
 {
   *t = (struct tool){.name = name, .help = help, .options = pmx_options_new()};
-  if (!t->options) {
-    fprintf(stderr, "%s: out of memory\n", name);
-    exit(EXIT_FAILED);
-  }
+  if (!t->options)
+    tool_failed(t, "out of memory");
   set_from_environment(t, "POOLMUX_PASSWORD", "password");
   set_from_environment(t, "POOLMUX_KEY_PASSPHRASE", "tls.key_passphrase");
 }
@@ -86,7 +104,7 @@ static void set_pair(struct tool *t, char *pair)
   if (!value)
     tool_misused(t, "-o wants NAME=VALUE, and \"%s\" has no \"=\"", pair);
   *value++ = '\0';
-  set(t, pair, value);
+  tool_set(t, pair, value);
   if (!pmx_options_get(t->options, pair)) /* secret: ps shows arguments */
     wipe(value);
   value[-1] = '=';
@@ -100,7 +118,7 @@ static void read_password(struct tool *t, const char *path)
   if (!file || (!fgets(line, PASSWORD_SIZE, file) && ferror(file)))
     tool_misused(t, "the password file \"%s\" cannot be read: %s", path, strerror(errno));
   line[strcspn(line, "\r\n")] = '\0';
-  set(t, "password", line);
+  tool_set(t, "password", line);
   explicit_bzero(line, PASSWORD_SIZE);
   if (file != stdin)
     fclose(file);
@@ -113,8 +131,8 @@ void tool_option(struct tool *t, int opt, char *arg)
     set_pair(t, arg);
     break;
   case 't':
-    set(t, "connect_timeout", arg);
-    set(t, "command_timeout", arg);
+    tool_set(t, "connect_timeout", arg);
+    tool_set(t, "command_timeout", arg);
     break;
   case TOOL_PASSWORD_FILE:
     read_password(t, arg);
@@ -146,7 +164,7 @@ void tool_url(struct tool *t, char *arg)
 
   t->url = strdup(arg);
   if (!t->url)
-    tool_misused(t, "out of memory");
+    tool_failed(t, "out of memory");
   login = login ? login + 3 : arg;
   query = strchr(login, '?');
   if (strchr(login, '@'))

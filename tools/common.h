@@ -46,6 +46,10 @@ void tool_end(struct tool *);
 /* "name: message", a hint at --help, and ends the program with EXIT_USAGE. */
 void tool_misused(const struct tool *, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
+/* The same without the hint, with EXIT_FAILED: nobody has used it wrongly. */
+void tool_failed(const struct tool *, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
+void tool_set(struct tool *, const char *name, const char *value); /* an option; or it ends */
 
 /* The URL without login and query, which may hold secrets. Returns buf. */
 const char *tool_shown_url(const char *url, char *buf, size_t size);

@@ -38,12 +38,6 @@ struct explainer {
 
 /* ---- clients, which connect nowhere ---- */
 
-static void set(struct explainer *e, const char *name, const char *value)
-{
-  if (pmx_options_set(e->tool.options, name, value) != PMX_OK)
-    tool_misused(&e->tool, "%s", pmx_options_error(e->tool.options));
-}
-
 static pmx_strategy strategy_named(const char *name)
 {
   for (int i = 0; i < STRATEGIES; i++)
@@ -61,19 +55,21 @@ static void open_clients(struct explainer *e)
   pmx_reply *error = NULL;
 
   if (!url)
-    tool_misused(&e->tool, "out of memory");
+    tool_failed(&e->tool, "out of memory");
   if (*chosen)
-    set(e, "strategy", chosen);
+    tool_set(&e->tool, "strategy", chosen);
   e->own = strategy_named(pmx_options_get(e->tool.options, "strategy"));
-  set(e, "connect", "lazy");
-  set(e, "pool.prefill", "none");
-  set(e, "io", "thread");
-  set(e, "offline", "fail");
+  tool_set(&e->tool, "connect", "lazy");
+  tool_set(&e->tool, "pool.prefill", "none");
+  tool_set(&e->tool, "io", "thread");
+  tool_set(&e->tool, "offline", "fail");
   for (int i = 0; i < STRATEGIES && !error; i++) {
-    set(e, "strategy", strategy_names[i]);
+    tool_set(&e->tool, "strategy", strategy_names[i]);
     e->clients[i] = pmx_open(url, e->tool.options, &error);
   }
   free(url);
+  if (error && pmx_reply_status(error) != PMX_INVALID)
+    tool_failed(&e->tool, "%s", pmx_reply_error(error));
   if (error)
     tool_misused(&e->tool, "%s", pmx_reply_error(error));
 }

@@ -123,7 +123,7 @@ int main(int argc, char **argv)
   p.token = pmx_cancel_new();
   p.trips.ns = calloc((size_t)p.trips.wanted, sizeof *p.trips.ns);
   if (!p.token || !p.trips.ns || !p.tool.url)
-    tool_misused(&p.tool, "out of memory");
+    tool_failed(&p.tool, "out of memory");
   tool_watch_signals(p.token);
   look_prepare(&p);
   connect_and_look(&p);
