@@ -98,6 +98,24 @@ static void measure(struct ping *p)
   qsort(r->ns, (size_t)r->done, sizeof *r->ns, compare);
 }
 
+/* With connect=lazy the first PING would meet what pmx_open is to meet, and no stage be known. What
+ * is wrong in the value stays in the URL, to be complained about. */
+static void make_eager(struct ping *p)
+{
+  static const char *const dropped[] = {"connect", NULL};
+  char value[16], *url = tool_url_without(p->tool.url, dropped, "connect", value, sizeof value);
+
+  if (!url)
+    tool_failed(&p->tool, "out of memory");
+  if (!*value || pmx_options_set(p->tool.options, "connect", value) == PMX_OK) {
+    free(p->tool.url);
+    p->tool.url = url;
+  } else {
+    free(url);
+  }
+  tool_set(&p->tool, "connect", "eager");
+}
+
 static void connect_and_look(struct ping *p)
 {
   p->client = pmx_open(p->tool.url, p->tool.options, &p->error);
@@ -124,6 +142,7 @@ int main(int argc, char **argv)
   p.trips.ns = calloc((size_t)p.trips.wanted, sizeof *p.trips.ns);
   if (!p.token || !p.trips.ns || !p.tool.url)
     tool_failed(&p.tool, "out of memory");
+  make_eager(&p);
   tool_watch_signals(p.token);
   look_prepare(&p);
   connect_and_look(&p);

@@ -31,6 +31,26 @@ START_TEST(wrong_port)
 }
 END_TEST
 
+/* A program may connect late; who diagnoses it does not. */
+START_TEST(connect_that_is_to_be_lazy)
+{
+  struct told told;
+  unsigned port = sock_free_port();
+  char url[URL_SIZE];
+
+  snprintf(url, sizeof url, "redis://127.0.0.1:%u?db=3&connect=lazy&pool.max_size=2", port);
+  ping(&told, url, NULL);
+  check_fails_at(&told, "wrong port", 4, "tcp", "Connection refused", "check host and port", NULL);
+  snprintf(url, sizeof url, "redis://127.0.0.1:%u", port);
+  ping(&told, "-o", "connect=lazy", url, NULL);
+  check_fails_at(&told, "wrong port", 4, "tcp", "Connection refused", "check host and port", NULL);
+  ping(&told, "redis://no-such-host.invalid?connect=lazy", NULL);
+  check_fails_at(&told, "wrong host name", 3, "dns", "getent hosts", NULL);
+  ping(&told, "redis://127.0.0.1?connect=late", NULL);
+  check_fails_at(&told, "misspelt option", 2, "options", "connect", "poolmux-options(7)", NULL);
+}
+END_TEST
+
 START_TEST(wrong_host_name)
 {
   struct told told;
@@ -211,6 +231,7 @@ int main(void)
 
   server_require("diagnosis");
   tcase_add_test(tc, wrong_port);
+  tcase_add_test(tc, connect_that_is_to_be_lazy);
   tcase_add_test(tc, wrong_host_name);
   tcase_add_test(tc, no_such_socket);
   tcase_add_test(tc, misspelt_option);
