@@ -78,30 +78,44 @@ void look_connected(struct ping *p)
 
 /* ---- words ---- */
 
-const char *word_of(const char *words, const char *name, char buf[WORD_SIZE])
+/* Of the value that begins here; *ret_size is its length. What is cut off has no closing quote. */
+static const char *behind_value(const char **value, int quotes, size_t *ret_size)
 {
-  size_t len = strlen(name);
-  const char *at = words;
+  int quoted = quotes && **value == '"';
+
+  *value += quoted;
+  *ret_size = strcspn(*value, quoted ? "\"" : " ");
+  return *value + *ret_size + (quoted && (*value)[*ret_size] == '"');
+}
+
+static const char *find_word(const char *words, const char *name, int quotes, char buf[WORD_SIZE])
+{
+  size_t len = strlen(name), size;
+  const char *at = words, *value;
 
   *buf = '\0';
   while (*at) {
     size_t word = strcspn(at, " =");
+    int is_it = word == len && memcmp(at, name, len) == 0;
 
     if (at[word] == '=') {
-      const char *value = at + word + 1;
-      int quoted = *value == '"';
-      size_t size = strcspn(value + quoted, quoted ? "\"" : " ");
-
-      if (word == len && memcmp(at, name, len) == 0) {
-        snprintf(buf, WORD_SIZE, "%.*s", (int)size, value + quoted);
+      value = at + word + 1;
+      at = behind_value(&value, quotes, &size);
+      if (is_it) {
+        snprintf(buf, WORD_SIZE, "%.*s", (int)size, value);
         return buf;
       }
-      word = (size_t)(value - at) + size + (quoted ? 2 : 0);
+    } else {
+      at += word;
     }
-    at += word;
     at += strspn(at, " ");
   }
   return buf;
+}
+
+const char *word_of(const char *words, const char *name, char buf[WORD_SIZE])
+{
+  return find_word(words, name, 1, buf);
 }
 
 /* ---- the server ---- */
@@ -163,10 +177,10 @@ void look_server(struct ping *p)
     snprintf(s->refused, sizeof s->refused, "%s", pmx_reply_error(info));
   me = ask(p, "CLIENT", "INFO");
   text = pmx_reply_str(me, NULL);
-  if (pmx_ok(me) && text) {
-    word_of(text, "user", s->user);
-    word_of(text, "db", s->db);
-    word_of(text, "id", s->id);
+  if (pmx_ok(me) && text) { /* a quote means nothing in it */
+    find_word(text, "user", 0, s->user);
+    find_word(text, "db", 0, s->db);
+    find_word(text, "id", 0, s->id);
   }
   pmx_reply_free(info);
   pmx_reply_free(me);
