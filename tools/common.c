@@ -18,7 +18,7 @@ enum { PASSWORD_SIZE = 65536 + 2 };
 static void complain(const struct tool *t, const char *format, va_list args)
 {
   fprintf(stderr, "%s: ", t->name);
-  vfprintf(stderr, format, args);
+  people_vprint(stderr, format, args);
   fputc('\n', stderr);
 }
 
@@ -79,7 +79,8 @@ static void log_line(void *ud, pmx_log_level level, const char *component, const
   static const char *const names[] = {"error", "warn", "info", "debug"};
 
   (void)ud;
-  fprintf(stderr, "%s %s: %s\n", names[level], component, message);
+  people_print(stderr, "%s %s: %s", names[level], component, message);
+  fputc('\n', stderr);
 }
 
 void tool_begin(struct tool *t, const char *name, const char *help)

@@ -5,6 +5,7 @@
 #define TOOLS_COMMON_H
 #include <getopt.h>
 #include <poolmux/poolmux.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
@@ -66,6 +67,12 @@ const char *tool_style(FILE *, enum tool_style);
  */
 void tool_watch_signals(pmx_cancel *); /* before any thread is started */
 void tool_arm(int armed);
+
+/* Text for people, which may be a server's: what is not printable ASCII becomes \xNN and does
+ * nothing to a terminal. */
+void people_bytes(FILE *, const char *bytes, size_t len);
+void people_print(FILE *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void people_vprint(FILE *, const char *format, va_list) __attribute__((format(printf, 2, 0)));
 
 /* Text in quotes, as JSON has it; bytes that are no UTF-8 become U+FFFD. NULL: null. */
 void json_text(FILE *, const char *text);

@@ -18,6 +18,42 @@ const char *tool_style(FILE *stream, enum tool_style style)
   return codes[style];
 }
 
+/* ---- for people ---- */
+
+void people_bytes(FILE *out, const char *bytes, size_t len)
+{
+  for (size_t i = 0; i < len; i++) {
+    unsigned char c = (unsigned char)bytes[i];
+
+    if (c < ' ' || c >= 127)
+      fprintf(out, "\\x%02x", c);
+    else
+      fputc(c, out);
+  }
+}
+
+void people_vprint(FILE *out, const char *format, va_list args)
+{
+  char *text;
+  int len = vasprintf(&text, format, args);
+
+  if (len < 0) {
+    fputs("(out of memory)", out);
+    return;
+  }
+  people_bytes(out, text, (size_t)len);
+  free(text);
+}
+
+void people_print(FILE *out, const char *format, ...)
+{
+  va_list args;
+
+  va_start(args, format);
+  people_vprint(out, format, args);
+  va_end(args);
+}
+
 /* ---- JSON ---- */
 
 /* Bytes of the character that begins here, or 0: it is none. RFC 3629. */
@@ -56,6 +92,8 @@ void json_text(FILE *out, const char *text)
       fprintf(out, "\\%c", *s);
     else if (*s < ' ' || *s == 127)
       fprintf(out, "\\u%04x", *s);
+    else if (s[0] == 0xC2 && s[1] < 0xA0) /* control characters for terminals as well */
+      fprintf(out, "\\u%04x", s[1]);
     else
       fwrite(s, 1, (size_t)n, out);
     s += n ? n : 1;

@@ -149,7 +149,8 @@ static void explain_lines(struct explainer *e)
     const char *why = words_split(&words, line);
 
     if (why) {
-      fprintf(stderr, "%s: %s: %s\n", e->tool.name, words.argc ? words.argv[0] : "a line", why);
+      people_print(stderr, "%s: %s: %s", e->tool.name, words.argc ? words.argv[0] : "a line", why);
+      fputc('\n', stderr);
       e->failed = 1;
     } else if (words.argc > 0) {
       explain(e, &words);

@@ -35,10 +35,8 @@ static void print_word(const char *word, size_t len)
 
     if (c == '"' || c == '\\')
       printf("\\%c", c);
-    else if (c < ' ' || c >= 127)
-      printf("\\x%02x", c);
     else
-      putchar(c);
+      people_bytes(stdout, word + i, 1);
   }
   putchar('"');
 }
@@ -62,28 +60,34 @@ static void print_asked(const struct answer *a)
   case ASKED_NOT:
     return;
   case ASKED_FAILED:
-    printf("  server     was asked with COMMAND INFO, in vain: %s\n", a->error);
-    return;
+    people_print(stdout, "  server     was asked with COMMAND INFO, in vain: %s", a->error);
+    break;
   case ASKED_NO_SUCH:
-    puts("  server     was asked with COMMAND INFO and does not know it either: check its name");
-    return;
+    people_print(stdout, "  server     was asked with COMMAND INFO and does not know it either: "
+                         "check its name");
+    break;
   case ASKED_SHARES:
-    printf("  server     was asked with COMMAND INFO: %s. A client asks, too, at its first call, "
-           "and then: lane\n",
-           a->flags);
-    return;
+    people_print(stdout,
+                 "  server     was asked with COMMAND INFO: %s. A client asks, too, at its first "
+                 "call, and then: lane",
+                 a->flags);
+    break;
   case ASKED_OWN:
-    printf("  server     was asked with COMMAND INFO: %s. So it stays dedicated\n", a->flags);
-    return;
+    people_print(stdout, "  server     was asked with COMMAND INFO: %s. So it stays dedicated",
+                 a->flags);
+    break;
   }
+  putchar('\n');
 }
 
 static void print_lines(pmx_strategy own, const struct words *w, const struct answer *a)
 {
   print_command(w);
-  for (int i = 0; i < STRATEGIES; i++)
-    printf("%c %-10s %-10.*s %s\n", i == (int)own ? '*' : ' ', strategy_names[i],
-           place_length(a->routes[i]), a->routes[i], reason_of(a->routes[i]));
+  for (int i = 0; i < STRATEGIES; i++) {
+    people_print(stdout, "%c %-10s %-10.*s %s", i == (int)own ? '*' : ' ', strategy_names[i],
+                 place_length(a->routes[i]), a->routes[i], reason_of(a->routes[i]));
+    putchar('\n');
+  }
   print_asked(a);
 }
 

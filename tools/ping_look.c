@@ -35,8 +35,10 @@ static void log_line(void *ud, pmx_log_level level, const char *component, const
   struct ping *p = ud;
   const char *certificate = strstr(message, " from=");
 
-  if (p->tool.verbose)
-    fprintf(stderr, "%s %s: %s\n", names[level], component, message);
+  if (p->tool.verbose) {
+    people_print(stderr, "%s %s: %s", names[level], component, message);
+    fputc('\n', stderr);
+  }
   if (strcmp(component, "tls") != 0 || !certificate)
     return;
   pthread_mutex_lock(&mutex);

@@ -2,7 +2,6 @@
 /* ping_print.c - what poolmux-ping says: lines for people, one object for programs. */
 #include "ping.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 enum { URL_SIZE = 1024 };
@@ -32,7 +31,7 @@ static void line(const char *name, const char *format, ...)
 
   printf("  %-11s ", name);
   va_start(args, format);
-  vprintf(format, args);
+  people_vprint(stdout, format, args);
   va_end(args);
   putchar('\n');
 }
@@ -102,8 +101,8 @@ static void print_trips(const struct round_trips *r)
 static void print_failure(const struct ping *p)
 {
   line("failure", "%s", pmx_reply_error(p->error));
-  line("to do", "%s%s%s", tool_style(stdout, STYLE_STRONG), advice_for(p->failed, p->error),
-       tool_style(stdout, STYLE_NONE));
+  printf("  %-11s %s%s%s\n", "to do", tool_style(stdout, STYLE_STRONG),
+         advice_for(p->failed, p->error), tool_style(stdout, STYLE_NONE));
   line("outcome", "%s/%s, see poolmux-troubleshooting(7)",
        pmx_status_str(pmx_reply_status(p->error)), pmx_cause_str(pmx_reply_cause(p->error)));
 }
@@ -113,12 +112,14 @@ void print_people(const struct ping *p)
   char url[URL_SIZE];
   int bad = p->failed != STAGE_NONE;
 
-  printf("%s%s%s%s %s\n", tool_style(stdout, bad ? STYLE_BAD : STYLE_GOOD),
+  printf("%s%s%s%s ", tool_style(stdout, bad ? STYLE_BAD : STYLE_GOOD),
          bad              ? "FAILED at "
          : p->interrupted ? "interrupted"
                           : "ok",
-         bad ? stage_name(p->failed) : "", tool_style(stdout, STYLE_NONE),
-         p->failed == STAGE_OPTIONS ? "" : tool_shown_url(p->tool.url, url, sizeof url));
+         bad ? stage_name(p->failed) : "", tool_style(stdout, STYLE_NONE));
+  if (p->failed != STAGE_OPTIONS)
+    people_print(stdout, "%s", tool_shown_url(p->tool.url, url, sizeof url));
+  putchar('\n');
   if (bad)
     print_failure(p);
   if (p->failed == STAGE_TLS)
