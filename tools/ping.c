@@ -150,7 +150,7 @@ int main(int argc, char **argv)
     print_json(&p);
   else
     print_people(&p);
-  status = p.interrupted ? EXIT_INTERRUPTED : (int)p.failed;
+  status = p.interrupted && !p.failed ? EXIT_INTERRUPTED : (int)p.failed;
   pmx_unref(p.client);
   pmx_cancel_free(p.token);
   pmx_reply_free(p.error);

@@ -27,7 +27,7 @@ struct server_facts {
   char uptime[WORD_SIZE], clients[WORD_SIZE], max_clients[WORD_SIZE];
   char loading[WORD_SIZE], loaded[WORD_SIZE], eta[WORD_SIZE];
   char user[WORD_SIZE], db[WORD_SIZE], id[WORD_SIZE];
-  char refused[WORD_SIZE]; /* why INFO was not answered */
+  char refused[WORD_SIZE], unanswered[WORD_SIZE]; /* why nothing is known by INFO */
 };
 
 struct round_trips {

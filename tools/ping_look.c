@@ -163,27 +163,48 @@ static pmx_reply *ask(struct ping *p, const char *command, const char *argument)
   return pmx_do(p->client, &call, command, argument, (char *)NULL);
 }
 
-void look_server(struct ping *p)
+/* 1: there is an answer, be it that it is not allowed. */
+static int is_answered(struct ping *p, const pmx_reply *reply)
+{
+  if (pmx_reply_cause(reply) == PMX_CAUSE_CANCELED)
+    p->interrupted = 1;
+  return pmx_ok(reply) || pmx_reply_status(reply) == PMX_SERVER_ERROR;
+}
+
+static int look_info(struct ping *p)
 {
   struct server_facts *s = &p->server;
-  pmx_reply *info, *me;
-  const char *text;
+  pmx_reply *info = ask(p, "INFO", "default");
+  const char *text = pmx_reply_str(info, NULL);
+  int answered = is_answered(p, info);
 
-  if (p->failed && pmx_reply_status(p->error) != PMX_SERVER_ERROR)
-    return; /* it does not answer */
-  info = ask(p, "INFO", "default");
-  text = pmx_reply_str(info, NULL);
   if (pmx_ok(info) && text)
     read_info(s, text);
-  else
-    snprintf(s->refused, sizeof s->refused, "%s", pmx_reply_error(info));
-  me = ask(p, "CLIENT", "INFO");
-  text = pmx_reply_str(me, NULL);
+  else if (!p->interrupted)
+    snprintf(answered ? s->refused : s->unanswered, WORD_SIZE, "%s", pmx_reply_error(info));
+  pmx_reply_free(info);
+  return answered;
+}
+
+static void look_client(struct ping *p)
+{
+  struct server_facts *s = &p->server;
+  pmx_reply *me = ask(p, "CLIENT", "INFO");
+  const char *text = pmx_reply_str(me, NULL);
+
+  is_answered(p, me);
   if (pmx_ok(me) && text) { /* a quote means nothing in it */
     find_word(text, "user", 0, s->user);
     find_word(text, "db", 0, s->db);
     find_word(text, "id", 0, s->id);
   }
-  pmx_reply_free(info);
   pmx_reply_free(me);
+}
+
+void look_server(struct ping *p)
+{
+  if (p->failed && pmx_reply_status(p->error) != PMX_SERVER_ERROR)
+    return; /* it does not answer */
+  if (look_info(p))
+    look_client(p);
 }

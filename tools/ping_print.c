@@ -84,6 +84,8 @@ static void print_server(const struct server_facts *s)
     line("clients", "%s%s%s", s->clients, *s->max_clients ? " of " : "", s->max_clients);
   } else if (*s->refused) {
     line("server", "INFO is refused: %s", s->refused);
+  } else if (*s->unanswered) {
+    line("server", "INFO is not answered: %s", s->unanswered);
   }
   if (*s->loaded)
     line("loading", "%s %% of its data, about %s s are left", s->loaded, s->eta);

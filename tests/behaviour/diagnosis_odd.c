@@ -143,6 +143,23 @@ START_TEST(so_it_is_with_what_is_explained)
 }
 END_TEST
 
+/* ---- silence ---- */
+
+START_TEST(info_without_an_answer_is_not_refused)
+{
+  struct odd odd = {.ping = ""};
+  struct fake *fake = odd_server(&odd);
+  struct told told;
+
+  ping(&told, "-n1", fake_url(fake), NULL);
+  ck_assert_int_eq(told.status, 0);
+  check_tells(told.text, "\n  server      INFO is not answered: ", "no answer in time, after 1.0 s",
+              NULL);
+  ck_assert_msg(!strstr(told.text, "refused"), "%s", told.text);
+  ck_assert(fake_stop(fake));
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("diagnosis_odd");
@@ -152,5 +169,6 @@ int main(void)
   tcase_add_test(tc, name_of_a_client_may_be_a_quote);
   tcase_add_test(tc, what_a_server_says_does_nothing_to_a_terminal);
   tcase_add_test(tc, so_it_is_with_what_is_explained);
+  tcase_add_test(tc, info_without_an_answer_is_not_refused);
   return checks_run("diagnosis_odd", tc);
 }
