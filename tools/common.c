@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -226,11 +225,26 @@ char *tool_url_without(const char *url, const char *const *names, const char *wa
 
 /* ---- signals ---- */
 
+/* The mutex: who has disarmed it may free the token. */
 static struct {
   pmx_cancel *token;
   sigset_t set;
-  _Atomic int armed;
-} watch;
+  pthread_mutex_t mutex;
+  int armed;
+} watch = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static int fire(void)
+{
+  int armed;
+
+  pthread_mutex_lock(&watch.mutex);
+  armed = watch.armed;
+  watch.armed = 0;
+  if (armed)
+    pmx_cancel_fire(watch.token);
+  pthread_mutex_unlock(&watch.mutex);
+  return armed;
+}
 
 static void *wait_for_signals(void *unused)
 {
@@ -238,10 +252,8 @@ static void *wait_for_signals(void *unused)
 
   (void)unused;
   sigwait(&watch.set, &sig);
-  if (atomic_exchange(&watch.armed, 0)) {
-    pmx_cancel_fire(watch.token);
+  if (fire())
     sigwait(&watch.set, &sig);
-  }
   signal(sig, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &watch.set, NULL);
   kill(getpid(), sig);
@@ -266,5 +278,7 @@ void tool_watch_signals(pmx_cancel *token)
 
 void tool_arm(int armed)
 {
-  atomic_store(&watch.armed, armed);
+  pthread_mutex_lock(&watch.mutex);
+  watch.armed = armed;
+  pthread_mutex_unlock(&watch.mutex);
 }
