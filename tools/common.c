@@ -260,15 +260,25 @@ static void *wait_for_signals(void *unused)
   return NULL;
 }
 
+/* sigwait would take one, too, that is ignored: by nohup, or by a shell for what it starts in the
+ * background. */
+static int watch_signal(int sig)
+{
+  struct sigaction now;
+
+  if (sigaction(sig, NULL, &now) != 0 || now.sa_handler == SIG_IGN)
+    return 0;
+  return sigaddset(&watch.set, sig) == 0;
+}
+
 void tool_watch_signals(pmx_cancel *token)
 {
   pthread_t thread;
 
   watch.token = token;
   sigemptyset(&watch.set);
-  sigaddset(&watch.set, SIGINT);
-  sigaddset(&watch.set, SIGTERM);
-  sigaddset(&watch.set, SIGHUP);
+  if (watch_signal(SIGINT) + watch_signal(SIGTERM) + watch_signal(SIGHUP) == 0)
+    return;
   pthread_sigmask(SIG_BLOCK, &watch.set, NULL);
   if (pthread_create(&thread, NULL, wait_for_signals, NULL) == 0)
     pthread_detach(thread);

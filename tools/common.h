@@ -63,8 +63,8 @@ char *tool_url_without(const char *url, const char *const *names, const char *wa
 enum tool_style { STYLE_NONE, STYLE_GOOD, STYLE_BAD, STYLE_STRONG };
 const char *tool_style(FILE *, enum tool_style);
 
-/* A signal that ends programs: while armed, the first one fires the token; else it ends this one.
- */
+/* A signal that ends programs, unless it is ignored: while armed, the first one fires the token;
+ * else it ends this one. */
 void tool_watch_signals(pmx_cancel *); /* before any thread is started */
 void tool_arm(int armed);
 
