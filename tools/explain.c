@@ -154,6 +154,7 @@ static void explain_lines(struct explainer *e)
       e->failed = 1;
     } else if (words.argc > 0) {
       explain(e, &words);
+      fflush(stdout); /* who asks line by line waits for it */
     }
   }
   free(line);
