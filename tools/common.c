@@ -60,7 +60,7 @@ void tool_set(struct tool *t, const char *name, const char *value)
     tool_misused(t, "%s", pmx_options_error(t->options));
 }
 
-static void wipe(char *text)
+void tool_wipe(char *text)
 {
   memset(text, 'x', strlen(text));
 }
@@ -101,12 +101,14 @@ static void set_pair(struct tool *t, char *pair)
 {
   char *value = strchr(pair, '=');
 
-  if (!value)
+  if (!value && pmx_options_get(t->options, pair))
     tool_misused(t, "-o wants NAME=VALUE, and \"%s\" has no \"=\"", pair);
+  if (!value) /* as "password:…": nobody knows where a secret begins */
+    tool_misused(t, "-o wants NAME=VALUE, and what it got has no \"=\"");
   *value++ = '\0';
   tool_set(t, pair, value);
   if (!pmx_options_get(t->options, pair)) /* secret: ps shows arguments */
-    wipe(value);
+    tool_wipe(value);
   value[-1] = '=';
 }
 
@@ -170,7 +172,7 @@ void tool_url(struct tool *t, char *arg)
   if (strchr(login, '@'))
     memset(login, 'x', (size_t)(strrchr(login, '@') - login));
   if (query)
-    wipe(query + 1);
+    tool_wipe(query + 1);
 }
 
 /* With an @ out of place nobody knows where the login ends. */

@@ -52,6 +52,8 @@ void tool_failed(const struct tool *, const char *format, ...)
     __attribute__((format(printf, 2, 3), noreturn));
 void tool_set(struct tool *, const char *name, const char *value); /* an option; or it ends */
 
+void tool_wipe(char *argument); /* ps shows x in its place */
+
 /* The URL without login and query, which may hold secrets. Returns buf. */
 const char *tool_shown_url(const char *url, char *buf, size_t size);
 /* A copy without these parameters of the query, NULL-terminated; the value of the last one that was

@@ -160,22 +160,33 @@ static void explain_lines(struct explainer *e)
   free(line);
 }
 
-static void explain_arguments(struct explainer *e, int argc, char **argv)
+/* What may be a secret is copied, and wiped from ps. */
+static void take_arguments(const struct tool *t, int argc, char **argv, struct words *w)
 {
-  static struct words words;
-
   if (argc > ARGS_MAX)
-    tool_misused(&e->tool, "at most %d words", ARGS_MAX);
-  for (words.argc = 0; words.argc < argc; words.argc++) {
-    words.argv[words.argc] = argv[words.argc];
-    words.len[words.argc] = strlen(argv[words.argc]);
+    tool_misused(t, "at most %d words", ARGS_MAX);
+  for (w->argc = 0; w->argc < argc; w->argc++) {
+    w->argv[w->argc] = argv[w->argc];
+    w->len[w->argc] = strlen(argv[w->argc]);
   }
-  explain(e, &words);
+  for (int i = 1; words_are_secret(w) && i < argc; i++) {
+    w->argv[i] = strdup(argv[i]);
+    if (!w->argv[i])
+      tool_failed(t, "out of memory");
+    tool_wipe(argv[i]);
+  }
+}
+
+static void free_arguments(struct words *w)
+{
+  for (int i = 1; words_are_secret(w) && i < w->argc; i++)
+    free(w->argv[i]);
 }
 
 int main(int argc, char **argv)
 {
   static struct explainer e;
+  static struct words words;
   int opt;
 
   tool_begin(&e.tool, "poolmux-explain", help);
@@ -188,11 +199,13 @@ int main(int argc, char **argv)
   if (optind == argc)
     tool_misused(&e.tool, "no URL");
   tool_url(&e.tool, argv[optind++]);
+  take_arguments(&e.tool, argc - optind, argv + optind, &words);
   open_clients(&e);
-  if (optind < argc)
-    explain_arguments(&e, argc - optind, argv + optind);
+  if (words.argc > 0)
+    explain(&e, &words);
   else
     explain_lines(&e);
+  free_arguments(&words);
   for (int i = 0; i < STRATEGIES; i++)
     pmx_unref(e.clients[i]);
   tool_end(&e.tool);

@@ -4,11 +4,15 @@
  * as a client does at its first call. */
 #include "behaviour/diagnosing.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "behaviour/behaviour.h"
 #include "harness/checks.h"
+#include "harness/process.h"
 
 #define explain(told, ...) run_tool((told), "poolmux-explain", __VA_ARGS__)
 
@@ -111,6 +115,60 @@ START_TEST(unknown_command_is_asked_about_and_judged_as_a_client_does)
 }
 END_TEST
 
+/* It cannot write, so that it is there to be looked at. */
+static int full_pipe(int *ret_reader)
+{
+  static const char bytes[4096];
+  int ends[2];
+
+  ck_assert_int_eq(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  while (write(ends[1], bytes, sizeof bytes) > 0)
+    ;
+  ck_assert_int_eq(fcntl(ends[1], F_SETFL, 0), 0);
+  *ret_reader = ends[0];
+  return ends[1];
+}
+
+/* Its arguments, with blanks between them. */
+static void read_arguments(pid_t pid, char *text, size_t size)
+{
+  char path[64];
+  FILE *file;
+  size_t len;
+
+  snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+  file = fopen(path, "r");
+  ck_assert_ptr_nonnull(file);
+  len = fread(text, 1, size - 1, file);
+  fclose(file);
+  for (size_t i = 0; i < len; i++)
+    text[i] = text[i] ? text[i] : ' ';
+  text[len] = '\0';
+}
+
+START_TEST(arguments_that_may_be_secrets_are_not_seen_by_ps)
+{
+  const char *build = getenv("POOLMUX_BUILD");
+  char path[4096], seen[8192];
+  const char *argv[] = {path, "redis://127.0.0.1:1", "auth", "ada", CANARY, NULL};
+  struct process process = {.path = path, .argv = (char *const *)argv};
+  int64_t until = now_ms() + SOON_MS;
+  int reader;
+
+  snprintf(path, sizeof path, "%s/tools/poolmux-explain", build ? build : ".");
+  process.out_fd = full_pipe(&reader);
+  ck_assert_int_eq(process_start(&process), 0);
+  do {
+    ck_assert_msg(now_ms() < until, "ps shows: %s", seen);
+    read_arguments(process.pid, seen, sizeof seen);
+  } while (!strstr(seen, " auth xxx xxxx"));
+  ck_assert_msg(!strstr(seen, CANARY), "ps shows: %s", seen);
+  process_kill(&process);
+  close(process.out_fd);
+  close(reader);
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("explaining");
@@ -119,5 +177,6 @@ int main(void)
   tcase_add_test(tc, what_is_known_connects_nowhere);
   tcase_add_test(tc, strategy_of_the_url_is_marked_and_leaves_the_others_as_they_are);
   tcase_add_test(tc, unknown_command_is_asked_about_and_judged_as_a_client_does);
+  tcase_add_test(tc, arguments_that_may_be_secrets_are_not_seen_by_ps);
   return checks_run("explaining", tc);
 }
