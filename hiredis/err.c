@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* err.c - owns which REDIS_ERR_* hiredis would have set where a call of poolmux failed. */
+#include <errno.h>
 #include <poolmux/hiredis.h>
 
-/* Of a call that ended NOT_RUN or UNKNOWN. */
+/* hiredis leaves errno as the system has set it, and code for it looks there. */
+static int io_err(int why)
+{
+  errno = why;
+  return REDIS_ERR_IO;
+}
+
+/* Of a call that ended NOT_RUN or UNKNOWN. A read of a blocking context that takes too long is what
+ * the socket says, in all versions: hiredis has REDIS_ERR_TIMEOUT for asynchronous contexts. */
 static int err_of_cause(pmx_cause cause)
 {
   switch (cause) {
   case PMX_CAUSE_TIMEOUT:
-#ifdef REDIS_ERR_TIMEOUT
-    return REDIS_ERR_TIMEOUT;
-#else
-    return REDIS_ERR_IO;
-#endif
+    return io_err(EAGAIN);
   case PMX_CAUSE_CONNECT:
-    return REDIS_ERR_IO;
+  case PMX_CAUSE_TLS:
+    return io_err(EIO); /* what it was is not known any more; never an old EAGAIN */
   case PMX_CAUSE_LOST:
     return REDIS_ERR_EOF;
   case PMX_CAUSE_PROTOCOL:
@@ -23,7 +29,6 @@ static int err_of_cause(pmx_cause cause)
   case PMX_CAUSE_NONE:
   case PMX_CAUSE_CANCELED:
   case PMX_CAUSE_DNS:
-  case PMX_CAUSE_TLS:
   case PMX_CAUSE_AUTH:
   case PMX_CAUSE_CLOSED:
   case PMX_CAUSE_QUEUE_FULL:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* check_migrate.c - tests libpoolmux-hiredis: replies become what hiredis itself makes of the same
- * bytes, whatever their type and shape. Memory: check_migrate_memory.c. */
+ * bytes, whatever their type and shape. Memory: check_migrate_memory.c; err: check_migrate_err.c.
+ */
 #include <poolmux/hiredis.h>
 #include <pthread.h>
 #include "decode_tools.h"
@@ -303,48 +304,6 @@ START_TEST(take_frees_what_it_converts)
 }
 END_TEST
 
-static int err_of(pmx_status status, pmx_cause cause)
-{
-  pmx_reply *failure = reply_failure(status, cause, "made by a test");
-  int err = pmx_hiredis_err(failure);
-
-  pmx_reply_free(failure);
-  return err;
-}
-
-START_TEST(err_is_what_hiredis_would_say)
-{
-  struct decoder *decoder = wide_decoder();
-  pmx_reply *error = decode_one(decoder, "-ERR no\r\n"), *good = decode_one(decoder, "+OK\r\n");
-#ifdef REDIS_ERR_TIMEOUT
-  int timeout = REDIS_ERR_TIMEOUT;
-#else
-  int timeout = REDIS_ERR_IO;
-#endif
-
-  ck_assert_int_eq(pmx_hiredis_err(good), 0);
-  ck_assert_int_eq(pmx_hiredis_err(error), 0); /* that is a reply */
-  ck_assert_int_eq(pmx_hiredis_err(NULL), REDIS_ERR_OTHER);
-  ck_assert_int_eq(err_of(PMX_NOMEM, PMX_CAUSE_NONE), REDIS_ERR_OOM);
-  ck_assert_int_eq(err_of(PMX_INVALID, PMX_CAUSE_UNSUPPORTED), REDIS_ERR_OTHER);
-  for (int i = 0; i < 2; i++) {
-    pmx_status status = i ? PMX_NOT_RUN : PMX_UNKNOWN;
-
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_TIMEOUT), timeout);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_LOST), REDIS_ERR_EOF);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_CONNECT), REDIS_ERR_IO);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_PROTOCOL), REDIS_ERR_PROTOCOL);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_NOMEM), REDIS_ERR_OOM);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_DNS), REDIS_ERR_OTHER);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_TLS), REDIS_ERR_OTHER);
-    ck_assert_int_eq(err_of(status, PMX_CAUSE_POOL_EXHAUSTED), REDIS_ERR_OTHER);
-  }
-  pmx_reply_free(error);
-  pmx_reply_free(good);
-  decoder_close(decoder);
-}
-END_TEST
-
 START_TEST(a_program_with_another_header_is_told)
 {
   ck_assert_ptr_null(pmx_hiredis_mismatch(sizeof(redisReply)));
@@ -355,11 +314,15 @@ END_TEST
 int main(void)
 {
   const TTest *const tests[] = {
-      replies_are_those_of_hiredis,      random_replies_are_those_of_hiredis,
-      each_type_has_its_counterpart,     deep_replies_are_no_recursion,
-      large_replies_arrive_whole,        threads_convert_one_reply_at_once,
-      a_failure_is_null_as_with_hiredis, take_frees_what_it_converts,
-      err_is_what_hiredis_would_say,     a_program_with_another_header_is_told,
+      replies_are_those_of_hiredis,
+      random_replies_are_those_of_hiredis,
+      each_type_has_its_counterpart,
+      deep_replies_are_no_recursion,
+      large_replies_arrive_whole,
+      threads_convert_one_reply_at_once,
+      a_failure_is_null_as_with_hiredis,
+      take_frees_what_it_converts,
+      a_program_with_another_header_is_told,
   };
   TCase *tc = checks_case("migrate");
 

@@ -18,7 +18,9 @@ PMX_API redisReply *pmx_hiredis_reply(const pmx_reply *) PMX_MUST_USE;
 /* The same for what a call returned, which it owns from now on. *rest, when rest is not NULL, is
  * always written: NULL, or the reply itself, the caller's again, when there is no redisReply. */
 PMX_API redisReply *pmx_hiredis_take(pmx_reply *, pmx_reply **rest) PMX_MUST_USE;
-PMX_API int pmx_hiredis_err(const pmx_reply *); /* what a context's err would be: 0, REDIS_ERR_* */
+/* What a blocking context's err would be: 0, REDIS_ERR_*. With REDIS_ERR_IO errno is set, to EAGAIN
+ * for a timeout. */
+PMX_API int pmx_hiredis_err(const pmx_reply *);
 /* NULL: program, library and the hiredis of the process agree; else what does not, and nothing is
  * converted. reply_size: sizeof(redisReply). Static text. */
 PMX_API const char *pmx_hiredis_mismatch(size_t reply_size);
