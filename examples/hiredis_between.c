@@ -50,12 +50,15 @@ int main(int argc, char **argv)
 {
   static const char bytes[] = "\0\1 two words\r\n";
   const char *url = argc > 1 ? argv[1] : getenv("POOLMUX_URL");
+  const char *mismatch = pmx_hiredis_mismatch(sizeof(redisReply));
   pmx_reply *list, *err;
   pmx_client *c = pmx_open(url, NULL, &err);
   pmx_batch *batch = pmx_batch_new(c);
 
-  if (!c || pmx_hiredis_mismatch(sizeof(redisReply)))
-    show(err, "connect", NULL);
+  if (mismatch || !c) {
+    fprintf(stderr, "%s\n", mismatch ? mismatch : pmx_reply_error(err));
+    exit(1);
+  }
   show_taken("PING", pmx_command(c, "PING"));
   show_taken("SET", pmx_command(c, "SET %s:text %s", key, "Hello, world"));
   show_taken("GET", pmx_command(c, "GET %s:text", key));

@@ -48,8 +48,11 @@ static void *begin(void *ud, const pmx_trace_call *call)
 static void put_text(const char *key, const char *value)
 {
   printf(",{\"key\":\"%s\",\"value\":{\"stringValue\":\"", key);
-  for (; *value; value++)
-    printf(*value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
+  for (; *value; value++) /* a server may say anything: what is not ASCII is taken for Latin-1 */
+    if (*value < ' ' || *value > '~' || *value == '"' || *value == '\\')
+      printf("\\u%04x", (unsigned char)*value);
+    else
+      putchar(*value);
   printf("\"}}");
 }
 
