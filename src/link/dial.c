@@ -142,7 +142,6 @@ static void try_next(struct link *l)
     int64_t until = share_of_time(d, now);
     int err;
 
-    dial_tell_next(l);
     d->next++;
     d->securing = 0;
     channel_close(&l->channel);
@@ -175,10 +174,8 @@ static void not_secured(struct link *l)
     fail(l, PMX_CAUSE_TLS, buf);
     return;
   }
-  d->local_error = d->silent = 0;
   forget_sessions(l);
-  text_init(&text, d->error, sizeof d->error);
-  text_add(&text, "%s", buf);
+  dial_note_text(l, buf);
   try_next(l);
 }
 
@@ -216,6 +213,7 @@ static int secure(struct link *l)
 static void connected(struct link *l)
 {
   l->id = 1 + atomic_fetch_add(&l->env->connections, 1);
+  l->dial.local_error = l->dial.silent = 0; /* of other addresses */
   dial_tell_connected(l, l->env->tls ? "TLS shakes hands" : "logs in");
   if (!l->env->tls)
     login(l, 0);
@@ -316,7 +314,7 @@ void link_dial(struct link *l, struct request *req)
   d->deadline = req->deadline;
   d->started = clock_ns();
   d->error[0] = '\0';
-  d->local_error = d->silent = 0;
+  d->weight = d->local_error = d->silent = 0;
   d->lookup.count = 0;
   d->securing = l->refused = 0;
   d->resolving = 1;

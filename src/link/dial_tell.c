@@ -3,6 +3,7 @@
  * ended. Changes nothing about it. */
 #include "link/dial_tell.h"
 #include <errno.h>
+#include "base/clock.h"
 #include "base/text.h"
 
 /* For whoever tells that there is a connection: said now, while no lock is held. */
@@ -31,25 +32,74 @@ const char *dial_guess(const struct link *l)
   return "";
 }
 
-static int is_local(int err)
+/* ---- what is kept of several addresses ---- */
+
+/* That an address leads nowhere from here says nothing when another one did: "localhost" is ::1 as
+ * well, also where there is no IPv6. A shortage of ours tells more, and what a server did most. */
+enum { NO_WAY = 1, SHORTAGE, ANSWER };
+
+static int is_shortage(int err)
 {
-  return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS || err == EADDRNOTAVAIL;
+  return err == EMFILE || err == ENFILE || err == ENOMEM || err == ENOBUFS;
+}
+
+static int weight_of(int err)
+{
+  if (err == EADDRNOTAVAIL || err == ENETUNREACH || err == EAFNOSUPPORT)
+    return NO_WAY;
+  return is_shortage(err) ? SHORTAGE : ANSWER;
+}
+
+static void tell_next(const struct link *l, const char *error)
+{
+  const struct dial *d = &l->dial;
+
+  if (d->next < d->lookup.count && clock_ns() < d->deadline)
+    notice_log(l->env->notices, PMX_LOG_DEBUG, "connection",
+               "%s: %s; the next of its addresses is tried", l->env->name, error);
+}
+
+/* It is our own when all that tells as much is. */
+static void keep(struct dial *d, const char *error, int err)
+{
+  int weight = weight_of(err), first = weight > d->weight;
+  int local = is_shortage(err) || err == EADDRNOTAVAIL;
+  struct text text;
+
+  if (weight < d->weight)
+    return;
+  d->weight = weight;
+  d->local_error = local && (first || d->local_error);
+  if (weight == NO_WAY && !first)
+    return;
+  d->silent = err == ETIMEDOUT;
+  text_init(&text, d->error, sizeof d->error);
+  text_add(&text, "%s", error);
 }
 
 void dial_note_error(struct link *l, const struct address *address, int err)
 {
-  char where[160], reason[80];
+  char where[160], reason[80], buf[sizeof l->dial.error];
   struct text text;
 
-  l->dial.local_error = is_local(err);
-  l->dial.silent = err == ETIMEDOUT;
-  text_init(&text, l->dial.error, sizeof l->dial.error);
+  text_init(&text, buf, sizeof buf);
   text_add(&text, "cannot connect to %s: ", address_text(address, where, sizeof where));
   if (l->dial.securing && err == ETIMEDOUT) /* a plain server waits for the rest of the line */
     text_add(&text, "TLS handshake: no answer in time; is this the server's TLS port?");
   else
     text_add(&text, "%s", transport_error_text(err, reason, sizeof reason));
+  keep(&l->dial, buf, err);
+  tell_next(l, buf);
 }
+
+/* The server's doing, whatever was behind it. */
+void dial_note_text(struct link *l, const char *error)
+{
+  keep(&l->dial, error, EPROTO);
+  tell_next(l, error);
+}
+
+/* ---- the log ---- */
 
 /* For people who look closely; what becomes of it is told by the strategy. */
 void dial_tell_connecting(struct link *l)
@@ -64,15 +114,6 @@ void dial_tell_connected(struct link *l, const char *next)
 {
   notice_log(l->env->notices, PMX_LOG_DEBUG, "connection", "%s: connection %llu is connected, %s",
              l->env->name, (unsigned long long)l->id, next);
-}
-
-void dial_tell_next(const struct link *l)
-{
-  const struct dial *d = &l->dial;
-
-  if (d->next < d->lookup.count && d->error[0])
-    notice_log(l->env->notices, PMX_LOG_DEBUG, "connection",
-               "%s: %s; the next of its addresses is tried", l->env->name, d->error);
 }
 
 /* The failure says which check it was and names what is wrong; this is the whole certificate. */

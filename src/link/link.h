@@ -63,9 +63,10 @@ struct dial {
   int resolving; /* the lookup runs: its fields are the resolver's */
   size_t next;   /* address to try */
   int64_t deadline;
-  char error[896]; /* of the last address */
+  char error[896]; /* of the address that told most, the last of these */
+  int weight;      /* how much that tells, see dial_tell.c; 0: nothing yet */
   int local_error; /* our own fault (descriptors, memory): says nothing about the server */
-  int silent;      /* what failed last got no answer in time */
+  int silent;      /* what `error` is about got no answer in time */
   int64_t started;
 };
 

@@ -3,9 +3,15 @@
  * what must not open it. */
 #include "behaviour.h"
 
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "harness/checks.h"
@@ -317,6 +323,113 @@ START_TEST(running_out_of_descriptors_for_a_reconnect_does_not_open_the_breaker)
 }
 END_TEST
 
+/* ---- a name of several addresses: as "localhost" is where there is no IPv6 ---- */
+
+static int places[3], place_count; /* the families behind each name, in order */
+static int no_ipv6;                /* the error of each connect there */
+
+/* In place of the C library's, so that nothing depends on the machine. */
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **ret)
+{
+  static struct addrinfo infos[3];
+  static struct sockaddr_in v4 = {.sin_family = AF_INET};
+  static struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+  (void)name, (void)hints;
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  v4.sin_port = v6.sin6_port = htons((uint16_t)(service ? atoi(service) : 0));
+  for (int i = 0; i < place_count; i++)
+    infos[i] = (struct addrinfo){.ai_family = places[i],
+                                 .ai_socktype = SOCK_STREAM,
+                                 .ai_addr = places[i] == AF_INET ? (struct sockaddr *)&v4
+                                                                 : (struct sockaddr *)&v6,
+                                 .ai_addrlen = places[i] == AF_INET ? sizeof v4 : sizeof v6,
+                                 .ai_next = i + 1 < place_count ? &infos[i + 1] : NULL};
+  *ret = infos;
+  return place_count ? 0 : EAI_NONAME;
+}
+
+void freeaddrinfo(struct addrinfo *infos)
+{
+  (void)infos;
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+  if (address->sa_family == AF_INET6) {
+    errno = no_ipv6;
+    return -1;
+  }
+  return (int)syscall(SYS_connect, fd, address, len);
+}
+
+struct several {
+  int families[3], count, no_ipv6;
+  bool listens, local;
+  const char *why; /* of the failure */
+};
+
+static const struct several several[] = {
+    {{AF_INET, AF_INET6}, 2, EADDRNOTAVAIL, false, false, "127.0.0.1:*refused"},
+    {{AF_INET6, AF_INET}, 2, EADDRNOTAVAIL, false, false, "127.0.0.1:*refused"},
+    {{AF_INET, AF_INET6}, 2, ENETUNREACH, false, false, "127.0.0.1:*refused"},
+    {{AF_INET, AF_INET6}, 2, EAFNOSUPPORT, false, false, "127.0.0.1:*refused"},
+    {{AF_INET, AF_INET6}, 2, EMFILE, false, false, "127.0.0.1:*refused"},
+    {{AF_INET6, AF_INET6}, 2, EADDRNOTAVAIL, false, true, "assign requested address"},
+    {{AF_INET6}, 1, EMFILE, false, true, "open files"},
+    {{AF_INET6}, 1, ENETUNREACH, false, false, "unreachable"},
+    {{AF_INET6, AF_INET}, 2, EADDRNOTAVAIL, true, false, "cannot log in to "},
+    {{AF_INET6, AF_INET}, 2, EMFILE, true, false, "cannot log in to "},
+};
+enum { SEVERAL = sizeof several / sizeof several[0] };
+
+static int answer_nonsense(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+{
+  (void)ud, (void)argc, (void)argv, (void)len;
+  fake_send(conn, "nonsense\r\n", 10);
+  return 0;
+}
+
+static void check_several(const char *strategy, const struct several *row)
+{
+  struct fake_options options = {.manual = true, .handler = answer_nonsense};
+  struct fake *fake = fake_start(&options);
+  const char *why = strchr(row->why, '*');
+  char url[64], where[32];
+  pmx_client *client;
+  pmx_stats s;
+
+  memcpy(places, row->families, sizeof places);
+  place_count = row->count;
+  no_ipv6 = row->no_ipv6;
+  snprintf(url, sizeof url, "redis://several.test:%d", fake_port(fake));
+  snprintf(where, sizeof where, "127.0.0.1:%d", fake_port(fake));
+  fake_listen(fake, row->listens);
+  client = open_client(strategy, url, "connect", "lazy", "offline", "fail", "breaker.failures", "2",
+                       "reconnect.max_delay", "20ms", NULL);
+  for (int i = 0; i < 2; i++) {
+    pmx_reply *reply = get(client, SOON_MS);
+
+    check_says(reply, why ? why + 1 : row->why);
+    if (why)
+      check_says(reply, where);
+    ck_assert_int_eq(pmx_reply_finish(reply), PMX_NOT_RUN);
+  }
+  s = stats_of(client);
+  ck_assert_uint_eq(s.breaker_opens, !row->local);
+  ck_assert_uint_eq(s.dials_local, row->local ? s.dial_failures : 0);
+  close_client(client);
+  ck_assert(fake_stop(fake));
+}
+
+START_TEST(of_several_addresses_the_one_that_tells_most_counts)
+{
+  for (int i = 0; i < SEVERAL; i++)
+    check_several(strategies[_i], &several[i]);
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("breaker");
@@ -332,5 +445,6 @@ int main(void)
   add_for_ways(tc, nobody_connects_without_a_caller_with_offline_wait);
   add_for_ways(tc, running_out_of_descriptors_before_the_first_connect_does_not_open_the_breaker);
   add_for_ways(tc, running_out_of_descriptors_for_a_reconnect_does_not_open_the_breaker);
+  add_for_strategies(tc, of_several_addresses_the_one_that_tells_most_counts);
   return checks_run("breaker", tc);
 }
