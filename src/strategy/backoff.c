@@ -32,6 +32,11 @@ void backoff_failed(struct backoff *b, const struct config *config, pmx_cause ca
   b->next = time_after(now, delay(b, config, b->failures));
 }
 
+int backoff_is_failing(const struct backoff *b)
+{
+  return b->failures > 0;
+}
+
 void backoff_count(pmx_stats *stats, enum dial_stage stage)
 {
   uint64_t *const by_stage[DIAL_STAGES] = {

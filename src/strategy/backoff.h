@@ -17,7 +17,7 @@ struct backoff {
   int64_t next;      /* no connect before */
   pmx_cause cause;
   char error[768]; /* what is wrong with a certificate takes a few sentences */
-  int64_t error_at; /* 0 = none yet */
+  int64_t error_at;
   struct random random;
 };
 
@@ -26,6 +26,8 @@ void backoff_init(struct backoff *);
  * local: our own shortage. */
 void backoff_failed(struct backoff *, const struct config *, pmx_cause, const char *text, int local,
                     int64_t now);
+/* The last connect failed: its cause and error are those of today. */
+int backoff_is_failing(const struct backoff *);
 /* One more in the books, under its stage. */
 void backoff_count(pmx_stats *, enum dial_stage);
 /* No connection is left: opens the circuit when offline=fail. `name`: see tell.h. */

@@ -54,7 +54,7 @@ static void add_state(struct text *text, const struct mux_lane *ml, int64_t now)
     text_add_ms(text, (int64_t)oldest_in_flight(l, now));
   }
   text_add(text, "), queued %u", l->queued);
-  if (ml->backoff.error_at) {
+  if (backoff_is_failing(&ml->backoff)) {
     text_add(text, "; last connect error ");
     text_add_ms(text, now - ml->backoff.error_at);
     text_add(text, " ago: %s", ml->backoff.error);
@@ -92,7 +92,7 @@ pmx_reply *mux_explain_unsent(const struct mux_lane *ml, const struct request *r
       cause == PMX_CAUSE_CANCELED ? "was cancelled before it was sent," : "was still not sent";
 
   /* What its user can act on is why there is no connection. */
-  if (cause == PMX_CAUSE_TIMEOUT && ml->state != MUX_OPEN && ml->backoff.error_at)
+  if (cause == PMX_CAUSE_TIMEOUT && ml->state != MUX_OPEN && backoff_is_failing(&ml->backoff))
     cause = ml->backoff.cause;
   return explain(ml, PMX_NOT_RUN, cause, req, what, now);
 }

@@ -7,7 +7,7 @@
 
 static pmx_cause queue_cause(const struct pool *p, const struct request *req, int64_t now)
 {
-  if (pool_offline(p) && p->backoff.error_at)
+  if (pool_offline(p) && backoff_is_failing(&p->backoff))
     return p->backoff.cause;
   if (now >= req->deadline)
     return PMX_CAUSE_TIMEOUT;

@@ -68,7 +68,7 @@ static void add_use(struct text *text, const struct pool *p, int64_t now)
 
 static void add_error(struct text *text, const struct pool *p, int64_t now)
 {
-  if (!p->backoff.error_at)
+  if (!backoff_is_failing(&p->backoff))
     return;
   text_add(text, "; last connect error ");
   text_add_ms(text, now - p->backoff.error_at);

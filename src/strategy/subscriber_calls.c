@@ -258,10 +258,10 @@ static pmx_cause explain(const struct subscriber *s, const struct wait *w, pmx_c
            cause == PMX_CAUSE_CANCELED ? "was given up after" : "was not confirmed in");
   text_add_ms(text, now - w->request.queued_at);
   text_add(text, s->state == SUBSCRIBER_OPEN ? ", connected" : ", not connected");
-  if (s->backoff.error_at)
+  if (backoff_is_failing(&s->backoff))
     text_add(text, "; last connect error: %s", s->backoff.error);
   /* What its user can act on is why there is no connection. */
-  if (cause == PMX_CAUSE_TIMEOUT && s->state != SUBSCRIBER_OPEN && s->backoff.error_at)
+  if (cause == PMX_CAUSE_TIMEOUT && s->state != SUBSCRIBER_OPEN && backoff_is_failing(&s->backoff))
     cause = s->backoff.cause;
   return cause;
 }
@@ -337,7 +337,7 @@ void listener_give_up_next(struct listener *l, struct request *req, pmx_cause ca
     text_add(&text, "%s: no message in ", s->name);
     text_add_ms(&text, now - req->queued_at);
     text_add(&text, s->state == SUBSCRIBER_OPEN ? ", connected" : ", not connected");
-    if (s->state != SUBSCRIBER_OPEN && s->backoff.error_at)
+    if (s->state != SUBSCRIBER_OPEN && backoff_is_failing(&s->backoff))
       text_add(&text, "; last connect error: %s", s->backoff.error);
   }
   subscriber_leave(s);
