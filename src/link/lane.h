@@ -36,6 +36,7 @@ struct lane {
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
   uint8_t renewed; /* it ends when it owes nothing: another one is to follow */
+  uint8_t replaced; /* it did end for that, and for nothing else */
   uint8_t last;    /* it ends when all that is queued was answered; no other one follows */
   uint8_t amid;    /* what was read last ends in the middle of a message, or of a TLS record */
   int64_t amid_at; /* when that was read; 0: nobody knows how long it has been there */

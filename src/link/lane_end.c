@@ -36,6 +36,12 @@ void lane_kill_locked(struct lane *l, pmx_cause cause, const char *text)
   lane_sort_out_ended(l, cause != PMX_CAUSE_CLOSED && !l->last);
 }
 
+static void replace(struct lane *l)
+{
+  l->replaced = 1;
+  lane_kill_locked(l, PMX_CAUSE_LOST, "its settings were replaced");
+}
+
 /* A connection that is to end, and owes nobody an answer. */
 void lane_end_if_last(struct lane *l)
 {
@@ -46,7 +52,7 @@ void lane_end_if_last(struct lane *l)
   if (l->last && (list_empty(&l->queue) || c->retire))
     lane_kill_locked(l, PMX_CAUSE_CLOSED, "the client was closed");
   else if (l->renewed)
-    lane_kill_locked(l, PMX_CAUSE_LOST, "its settings were replaced");
+    replace(l);
   else if (c->retire)
     lane_kill_locked(l, PMX_CAUSE_LOST, "the server answered READONLY or NOAUTH");
 }

@@ -95,6 +95,7 @@ void lane_up(struct lane *l)
 {
   lane_enter(l);
   l->up = 1;
+  l->replaced = 0;
   lane_end_if_last(l); /* it was closed meanwhile */
   lane_leave(l);
   look(l, 0);

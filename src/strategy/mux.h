@@ -44,7 +44,6 @@ struct mux_lane {
   struct ticker ticker;
   int64_t opened_at;
   int64_t renew_at; /* of this connection: when it is to be replaced */
-  int renewing;     /* it is being replaced */
   /* what the last tick saw, and since when nothing has moved */
   uint64_t seen_reads, seen_sent;
   int64_t still_since;

@@ -102,7 +102,6 @@ static void dial_succeeded(struct mux_lane *ml, int64_t now)
   histogram_record_own(&ml->create, now - link->dial.started);
   ml->opened_at = ml->still_since = now;
   ml->renew_at = TIME_FOREVER;
-  ml->renewing = 0;
   if (link_outdated(link))
     mux_renew_lane(ml, ml->config.tls_retire, now);
   backoff_done(&ml->backoff, m->env, m->name);
@@ -141,17 +140,21 @@ static void tell_end(const struct mux_lane *ml)
 
   if (link->conn.cause == PMX_CAUSE_CLOSED)
     tell_closed(link, ml->mux->name, PMX_CAUSE_CLOSED, link->conn.text);
-  else if (ml->renewing)
+  else if (ml->lane.replaced)
     tell_closed(link, ml->mux->name, PMX_CAUSE_NONE, link->conn.text);
   else
     tell_lost(link, ml->mux->name, link->conn.text,
               ml->draining ? "the client is closed" : "another one is made");
 }
 
-/* One that was to be replaced says nothing about the server. */
-static void count_lost(struct mux_lane *ml, int64_t now)
+/* As it was told. One that was replaced says nothing about the server. */
+static void count_end(struct mux_lane *ml, int64_t now)
 {
-  if (ml->renewing) {
+  if (ml->lane.link.conn.cause == PMX_CAUSE_CLOSED) {
+    ml->stats.closed_shutdown++;
+    return;
+  }
+  if (ml->lane.replaced) {
     ml->stats.closed_lifetime++;
     return;
   }
@@ -170,12 +173,11 @@ static void down_done(struct request *down)
   ml->state = MUX_DOWN;
   ml->stats.closed++;
   tell_end(ml);
+  count_end(ml, now);
   if (!ml->draining) {
-    count_lost(ml, now);
     ml->eager = 1;
     mux_want_connection(ml, now);
   } else {
-    ml->stats.closed_shutdown++;
     mux_drop_queued(ml);
   }
   lane_leave(&ml->lane);
@@ -238,7 +240,6 @@ void mux_drop_ping(struct mux_lane *ml)
 static void renew(struct mux_lane *ml)
 {
   ml->renew_at = TIME_FOREVER;
-  ml->renewing |= ml->lane.up;
   lane_renew_locked(&ml->lane);
 }
 

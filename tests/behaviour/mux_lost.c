@@ -235,6 +235,119 @@ START_TEST(one_connects_for_all_who_come_meanwhile)
 }
 END_TEST
 
+/* ---- why it ended: in the books as in the events ---- */
+
+/* The first connection answers nothing. */
+static int answer_on_others(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+{
+  return fake_conn_index(conn) == 0 ? 0 : answer_values(ud, conn, argc, argv, len);
+}
+
+enum { ENDS = 1000 };
+
+struct end {
+  struct fake *fake;
+  struct seen seen;
+  pmx_client *client;
+  pmx_future *futures[ENDS]; /* the first is in flight */
+  int count;
+};
+
+static pmx_future *end_submit(struct end *e)
+{
+  pmx_call call = call_flags(PMX_CALL_NO_RETRY, SOON_MS);
+
+  ck_assert_int_lt(e->count, ENDS);
+  return e->futures[e->count++] = pmx_submit(e->client, &call, "INCR n");
+}
+
+static void end_open(struct end *e, const char *strategy, enum over over)
+{
+  struct fake_options fake_options = {.over = over, .handler = answer_on_others};
+  pmx_options *options = options_for(strategy);
+
+  e->count = 0;
+  e->fake = fake_start(&fake_options);
+  seen_init(&e->seen);
+  pmx_options_set_events(options, seen_event, &e->seen);
+  if (over_tls(over))
+    pmx_options_set(options, "tls.retire", "0");
+  pmx_options_set(options, "retry.max", "0");
+  e->client = open_client_with(fake_url(e->fake), options);
+  end_submit(e);
+  ck_assert(fake_wait_seen(e->fake, "INCR", 1, SOON_MS));
+}
+
+static void end_check(struct end *e, pmx_event_type type, uint64_t lifetime, uint64_t error)
+{
+  pmx_stats s;
+
+  ck_assert(seen_reaches(&e->seen, type, 1, SOON_MS));
+  s = stats_of(e->client);
+  ck_assert_uint_eq(s.closed_lifetime, lifetime);
+  ck_assert_uint_eq(s.closed_error, error);
+  ck_assert_uint_eq(seen_count(&e->seen, PMX_EVENT_LOST), error);
+}
+
+static void end_close(struct end *e)
+{
+  for (int i = 0; i < e->count; i++)
+    pmx_reply_free(pmx_future_take(e->futures[i]));
+  close_client(e->client);
+  ck_assert(fake_stop(e->fake));
+}
+
+/* Its settings were replaced, but that is not what it ended for. */
+START_TEST(a_lane_that_is_lost_before_it_is_replaced_was_lost)
+{
+  struct end e;
+
+  end_open(&e, strategies[_i], OVER_TLS);
+  check_is_ok(pmx_reload_tls(e.client));
+  do { /* until it takes nothing any more */
+    end_submit(&e);
+    sleep_ms(10);
+  } while (stats_of(e.client).waiting == 0);
+  fake_close(fake_conn_at(e.fake, 0));
+  end_check(&e, PMX_EVENT_LOST, 0, 1);
+  end_close(&e);
+}
+END_TEST
+
+START_TEST(a_lane_that_is_replaced_is_not_lost)
+{
+  struct end e;
+
+  end_open(&e, strategies[_i], OVER_TLS);
+  check_is_ok(pmx_reload_tls(e.client));
+  fake_reply_int(fake_conn_at(e.fake, 0), 1);
+  end_check(&e, PMX_EVENT_CLOSED, 1, 0);
+  end_close(&e);
+}
+END_TEST
+
+static void close_in_background(void *client)
+{
+  pmx_close(client, SOON_MS);
+}
+
+START_TEST(a_lane_that_is_lost_while_the_client_is_closed_was_lost)
+{
+  struct end e;
+  struct background *closing;
+
+  end_open(&e, strategies[_i], OVER_TCP);
+  closing = background_start(close_in_background, e.client);
+  while (!pmx_future_wait(end_submit(&e), 10)) /* until it is refused */
+    ;
+  fake_close(fake_conn_at(e.fake, 0));
+  background_join(closing);
+  end_check(&e, PMX_EVENT_LOST, 0, 1);
+  ck_assert_uint_eq(stats_of(e.client).closed_shutdown, 0);
+  end_close(&e);
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("mux_lost");
@@ -249,5 +362,8 @@ int main(void)
   add_for_ways_with(SHARES, tc, connection_that_the_server_closed_is_replaced_before_anybody_calls);
   add_for_ways_with(SHARES, tc, connection_to_a_replica_is_replaced_once_all_was_answered);
   add_for_ways_with(SHARES, tc, one_connects_for_all_who_come_meanwhile);
+  add_for_strategies_with(SHARES, tc, a_lane_that_is_lost_before_it_is_replaced_was_lost);
+  add_for_strategies_with(SHARES, tc, a_lane_that_is_replaced_is_not_lost);
+  add_for_strategies_with(SHARES, tc, a_lane_that_is_lost_while_the_client_is_closed_was_lost);
   return checks_run("mux_lost", tc);
 }
