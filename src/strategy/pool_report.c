@@ -219,10 +219,6 @@ static const char *why_closed(const struct slot *slot)
 
 static int is_lost(const struct slot *slot)
 {
-  const struct conn *c = &slot->link.conn;
-
-  if (c->poisoned && c->cause == PMX_CAUSE_CLOSED) /* cut off: the client is closed */
-    return 0;
   return slot->reason == CLOSE_ERROR || slot->reason == CLOSE_STALE || slot->reason == CLOSE_DIRTY;
 }
 

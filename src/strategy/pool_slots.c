@@ -35,12 +35,20 @@ int pool_offline(const struct pool *p)
   return pool_live(p) == 0;
 }
 
+/* Whatever it was at: it ends with the client. */
+static int is_cut_off(const struct slot *slot)
+{
+  const struct conn *c = &slot->link.conn;
+
+  return c->poisoned && c->cause == PMX_CAUSE_CLOSED;
+}
+
 void slot_retire(struct slot *slot, enum close_reason reason)
 {
   struct pool *p = slot->pool;
 
   list_remove(&slot->node);
-  slot->reason = reason;
+  slot->reason = is_cut_off(slot) ? CLOSE_SHUTDOWN : reason;
   slot->ticket++;
   slot->leased = slot->busy = 0;
   slot_set(slot, SLOT_CLOSING);

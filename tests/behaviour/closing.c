@@ -327,6 +327,12 @@ START_TEST(open_and_unref_in_a_hung_lookup_end_at_the_deadline)
 }
 END_TEST
 
+/* GET is not answered. */
+static int answer_but_get(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+{
+  return argv[0][0] == 'G' ? 0 : answer_values(ud, conn, argc, argv, len);
+}
+
 START_TEST(close_gives_up_checks_and_repairs)
 {
   struct fake_options options = {.handler = answer_values, .over = ways[_i].over};
@@ -351,8 +357,45 @@ START_TEST(close_gives_up_checks_and_repairs)
   ck_assert_int_eq(pmx_close(client, 30000), 1);
   check_on_time("close while repairing", begin);
   check_fails(waiting_end(&call), PMX_NOT_RUN, PMX_CAUSE_CLOSED);
+  ck_assert_uint_eq(stats_of(client).closed_shutdown, stats_of(client).closed);
   pmx_unref(client);
   ck_assert(fake_stop(fake));
+}
+END_TEST
+
+static void close_the_only_one(const struct way *way, bool checks)
+{
+  struct fake *fake = fake_for(way, answer_but_get, NULL);
+  pmx_client *client = open_client(way->strategy, fake_url(fake), "pool.max_size", "1",
+                                   "pool.ping_after_idle", "1ms", "pool.check_timeout", "60s",
+                                   "pool.keepalive", "off", "retry.max", "0", NULL);
+  struct waiting call = {.client = client, .command = "GET k"};
+  pmx_stats s;
+
+  give_back(take(client));
+  sleep_ms(10); /* it is idle for longer than that */
+  if (checks)
+    fake_stall(fake_conn_at(fake, lane_beside(client)));
+  call.call = call_alone(client, SOON_MS);
+  waiting_start(&call);
+  if (checks)
+    check_stat(client, checking, 1);
+  else
+    ck_assert(fake_wait_seen(fake, "GET", 1, SOON_MS));
+  pmx_close(client, 0);
+  ck_assert_int_ne(pmx_reply_finish(waiting_end(&call)), PMX_OK);
+  check_stat(client, live, 0);
+  s = stats_of(client);
+  ck_assert_uint_eq(s.closed_shutdown, s.opened);
+  ck_assert_uint_eq(s.closed, s.opened);
+  pmx_unref(client);
+  ck_assert(fake_stop(fake));
+}
+
+START_TEST(what_a_close_cuts_off_is_counted_as_shut_down)
+{
+  close_the_only_one(&ways[_i], true);
+  close_the_only_one(&ways[_i], false);
 }
 END_TEST
 
@@ -372,5 +415,6 @@ int main(void)
   add_for_strategies(tc, close_does_not_wait_for_a_name_lookup_that_hangs);
   add_for_strategies(tc, open_and_unref_in_a_hung_lookup_end_at_the_deadline);
   add_for_ways_with(LEASES, tc, close_gives_up_checks_and_repairs);
+  add_for_ways_with(LEASES, tc, what_a_close_cuts_off_is_counted_as_shut_down);
   return checks_run("closing", tc);
 }
