@@ -137,6 +137,12 @@ pmx_reply *pool_explain_closed(const struct pool *p)
   return reply_failure(PMX_NOT_RUN, PMX_CAUSE_CLOSED, "pool %s: the client is closed", p->name);
 }
 
+/* `now` was read before the lock was had: what came meanwhile is younger. */
+static uint64_t age(int64_t since, int64_t now)
+{
+  return now > since ? (uint64_t)(now - since) : 0;
+}
+
 /* What is now. */
 static void add_gauges(const struct pool *p, pmx_stats *ret, int64_t now)
 {
@@ -154,7 +160,7 @@ static void add_gauges(const struct pool *p, pmx_stats *ret, int64_t now)
   for (size_t i = 0; i < p->slot_count; i++)
     ret->running += p->slots[i]->state == SLOT_IN_USE && p->slots[i]->busy;
   if (first)
-    ret->oldest_wait_ns = (uint64_t)(now - container_of(first, struct request, node)->queued_at);
+    ret->oldest_wait_ns = age(container_of(first, struct request, node)->queued_at, now);
   ret->breaker_opens = p->backoff.opens;
   ret->breaker_open = (uint64_t)p->backoff.open;
   ret->pool_max_size = (uint64_t)p->config.pool_max_size;

@@ -13,6 +13,7 @@
 /* ---- eight threads ---- */
 
 enum { CALLERS = 8, WATCHERS = 2 };
+static const uint64_t HOUR_NS = UINT64_C(3600) * 1000000000;
 
 struct busy {
   pmx_client *client;
@@ -45,6 +46,7 @@ static void keep_busy(int i, void *arg)
   if (i < WATCHERS) {
     while (!atomic_load(&b->stop)) {
       check_books(b->client, 0);
+      ck_assert_uint_lt(stats_of(b->client).oldest_wait_ns, HOUR_NS);
       atomic_fetch_add(&b->pictures, 1);
     }
     return;
