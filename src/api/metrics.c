@@ -77,6 +77,19 @@ static void look_at(struct frame *f, struct strategy *strategy, unsigned i)
                      .times = account->times};
 }
 
+/* Calls end meanwhile: they are as many as were measured. */
+static void look_at_calls(struct picture *p, const pmx_client *c)
+{
+  uint64_t ended[CALL_OUTCOMES];
+
+  snapshot_calls(c, &p->own);
+  for (int i = 0; i < CALL_OUTCOMES; i++) {
+    snapshot_call_times(c, (enum call_outcome)i, &p->calls[i]);
+    ended[i] = p->calls[i].count;
+  }
+  snapshot_count_calls(&p->own, ended);
+}
+
 static const char *strategy_name(const pmx_client *c)
 {
   static const char *const names[] = {[PMX_STRATEGY_HYBRID] = "hybrid",
@@ -103,9 +116,7 @@ struct picture *picture_take(const pmx_client *c)
     look_at(f, rt->node.control, 0);
     snapshot_node(rt, &p->own);
   }
-  snapshot_calls(c, &p->own);
-  for (int i = 0; i < CALL_OUTCOMES; i++)
-    snapshot_call_times(c, (enum call_outcome)i, &p->calls[i]);
+  look_at_calls(p, c);
   p->strategy = strategy_name(c);
   p->node = rt ? rt->node.name : "";
   p->client = c->config.client_name[0] ? c->config.client_name : p->node;

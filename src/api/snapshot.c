@@ -33,16 +33,26 @@ static uint64_t count_of(const struct call_counters *n, enum call_outcome outcom
   return histogram_count(&n->times[outcome]) + histogram_count(&n->callback_times[outcome]);
 }
 
+void snapshot_count_calls(pmx_stats *ret, const uint64_t ended[CALL_OUTCOMES])
+{
+  ret->replies = ended[CALL_REPLY];
+  ret->server_errors = ended[CALL_SERVER_ERROR];
+  ret->not_run = ended[CALL_NOT_RUN];
+  ret->unknown = ended[CALL_UNKNOWN];
+  ret->commands = ret->replies + ret->server_errors + ret->not_run + ret->unknown + ret->invalid;
+}
+
 void snapshot_calls(const pmx_client *c, pmx_stats *ret)
 {
   const struct call_counters *n = &c->counters;
 
-  ret->replies = count_of(n, CALL_REPLY);
-  ret->server_errors = count_of(n, CALL_SERVER_ERROR);
-  ret->not_run = count_of(n, CALL_NOT_RUN);
-  ret->unknown = count_of(n, CALL_UNKNOWN);
+  const uint64_t ended[CALL_OUTCOMES] = {[CALL_REPLY] = count_of(n, CALL_REPLY),
+                                         [CALL_SERVER_ERROR] = count_of(n, CALL_SERVER_ERROR),
+                                         [CALL_NOT_RUN] = count_of(n, CALL_NOT_RUN),
+                                         [CALL_UNKNOWN] = count_of(n, CALL_UNKNOWN)};
+
   ret->invalid = get(&n->invalid);
-  ret->commands = ret->replies + ret->server_errors + ret->not_run + ret->unknown + ret->invalid;
+  snapshot_count_calls(ret, ended);
   ret->orphans = get(&n->orphans);
   ret->retries_lost = get(&n->retries[RETRY_LOST]);
   ret->retries_connect = get(&n->retries[RETRY_CONNECT]);

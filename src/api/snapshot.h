@@ -13,6 +13,8 @@ struct runtime *snapshot_runtime(const pmx_client *);
 void snapshot_add(pmx_stats *sum, const pmx_stats *part);
 /* What is no pool's and no lane's. */
 void snapshot_calls(const pmx_client *, pmx_stats *ret);
+/* So many have ended: the outcomes, and their sum, of which ret->invalid is a part already. */
+void snapshot_count_calls(pmx_stats *ret, const uint64_t ended[CALL_OUTCOMES]);
 void snapshot_node(struct runtime *, pmx_stats *ret);
 void snapshot_control(pmx_stats *ret, const pmx_stats *control);
 void snapshot_call_times(const pmx_client *, enum call_outcome, pmx_histogram *ret); /* adds */

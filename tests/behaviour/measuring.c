@@ -4,6 +4,7 @@
  * What parsers make of the texts is for scripts/check-metrics to say. */
 #include "behaviour.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,51 @@ START_TEST(no_secret_is_in_a_text)
 }
 END_TEST
 
+struct caller {
+  pmx_client *client;
+  atomic_bool stop;
+};
+
+static void keep_calling(void *arg)
+{
+  struct caller *c = arg;
+
+  while (!atomic_load(&c->stop))
+    pmx_reply_free(pmx_command(c->client, "GET k"));
+}
+
+static unsigned long long number_in(const char *text, const char *family)
+{
+  const char *at = strstr(text, family);
+
+  ck_assert_ptr_nonnull(at);
+  at = strstr(at, "outcome=\"reply\"} ");
+  ck_assert_ptr_nonnull(at);
+  return strtoull(strchr(at, '}') + 1, NULL, 10);
+}
+
+START_TEST(a_text_has_as_many_calls_as_it_has_durations_of_them)
+{
+  static char text[1 << 18];
+  struct server *server = server_start(NULL);
+  struct caller caller = {.client =
+                              open_client(strategies[_i], server_url(server, SERVER_TCP), NULL)};
+  struct background *thread = background_start(keep_calling, &caller);
+
+  while (stats_of(caller.client).replies < 1000)
+    sleep_ms(1);
+  for (int i = 0; i < 500; i++) {
+    ck_assert_uint_lt(pmx_stats_text(caller.client, "prometheus", text, sizeof text), sizeof text);
+    ck_assert_uint_eq(number_in(text, "\npoolmux_calls_total{"),
+                      number_in(text, "\npoolmux_call_duration_seconds_count{"));
+  }
+  atomic_store(&caller.stop, true);
+  background_join(thread);
+  close_client(caller.client);
+  ck_assert(server_stop(server));
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("measuring");
@@ -315,5 +361,6 @@ int main(void)
   add_for_strategies(tc, what_has_no_text_gives_none);
   add_for_ways(tc, each_lane_and_each_pool_has_its_place);
   add_for_strategies(tc, no_secret_is_in_a_text);
+  add_for_strategies(tc, a_text_has_as_many_calls_as_it_has_durations_of_them);
   return checks_run("measuring", tc);
 }
