@@ -17,37 +17,58 @@ static const struct slot *longest_use(const struct pool *p)
   return longest;
 }
 
-/* Who has them, and what that calls for: leases that are out while nothing runs on them, then
- * commands that wait at the server, then simply too much to do. */
-static void add_users(struct text *text, const struct pool *p, int64_t now)
+enum { LONG_OUT_S = 10 }; /* a lease on which nothing runs is suspicious after that */
+
+struct users {
+  unsigned leases, blocked;  /* leases: those on which nothing runs */
+  const struct slot *oldest; /* of them */
+};
+
+static struct users users_of(const struct pool *p)
 {
-  const struct slot *oldest = NULL;
-  unsigned leases = 0, blocked = 0;
+  struct users u = {0, 0, NULL};
 
   for (size_t i = 0; i < p->slot_count; i++) {
     const struct slot *slot = p->slots[i];
 
     if (slot->state != SLOT_IN_USE)
       continue;
-    blocked += slot->busy && slot->exempt;
+    u.blocked += slot->busy && slot->exempt;
     if (!slot->leased || slot->busy)
       continue;
-    leases++;
-    if (!oldest || slot->borrowed_at < oldest->borrowed_at)
-      oldest = slot;
+    u.leases++;
+    if (!u.oldest || slot->borrowed_at < u.oldest->borrowed_at)
+      u.oldest = slot;
   }
-  if (oldest) {
-    text_add(text, "; %u of them leases on which nothing runs, the oldest for ", leases);
-    text_add_ms(text, now - oldest->borrowed_at);
-    text_add(text, " (last command %s): was pmx_release forgotten? pool.leak_warn, pool.leak_reclaim",
-             oldest->command ? oldest->command : "none");
-  }
-  if (blocked)
+  return u;
+}
+
+static void add_leases(struct text *text, const struct pool *p, const struct users *u, int64_t now)
+{
+  int suspicious = u->leases * 2 > p->count[SLOT_IN_USE] ||
+                   now - u->oldest->borrowed_at >= LONG_OUT_S * NS_PER_S;
+
+  text_add(text, "; %u of them leases on which nothing runs, the oldest for ", u->leases);
+  text_add_ms(text, now - u->oldest->borrowed_at);
+  text_add(text, " (last command %s)%s", u->oldest->command ? u->oldest->command : "none",
+           suspicious ? ": was pmx_release forgotten? pool.leak_warn, pool.leak_reclaim" : "");
+}
+
+/* Who has them, and what that calls for: leases that are out while nothing runs on them, then
+ * commands that wait at the server, then simply too much to do, when no more can be made. */
+static void add_users(struct text *text, const struct pool *p, int64_t now)
+{
+  struct users u = users_of(p);
+  int full = p->count[SLOT_IN_USE] >= (unsigned)p->config.pool_max_size;
+
+  if (u.oldest)
+    add_leases(text, p, &u, now);
+  if (u.blocked)
     text_add(text,
              "; %u of them wait in blocking commands: give those a client of their own, or raise "
              "pool.max_size",
-             blocked);
-  if (!oldest && !blocked && p->count[SLOT_IN_USE])
+             u.blocked);
+  if (!u.oldest && !u.blocked && full && !p->count[SLOT_CONNECTING])
     text_add(text, "; all of them work: raise pool.max_size, or find out what makes them slow");
 }
 

@@ -174,9 +174,12 @@ static void tell_waiting(struct pool *p, int64_t now)
   p->wait_event_at = now + NS_PER_S;
   notice_event(p->env->notices, PMX_EVENT_POOL_WAIT, PMX_CAUSE_NONE, 0, p->env->name,
                "calls wait for a connection");
-  notice_log(p->env->notices, PMX_LOG_INFO, "pool",
-             "%s: calls wait: all %u connections are in use; told once a second", p->label,
-             p->count[SLOT_IN_USE]);
+  notice_log(
+      p->env->notices, PMX_LOG_INFO, "pool",
+      "%s: calls wait: of %lld connections %u are in use, and %u are being made; told once a "
+      "second",
+      p->label, (long long)p->config.pool_max_size, p->count[SLOT_IN_USE],
+      p->count[SLOT_CONNECTING]);
 }
 
 /* Its place by arrival: others whose connections were closed as well may have come back before

@@ -212,6 +212,69 @@ START_TEST(pool_that_consumers_occupy_says_so)
 }
 END_TEST
 
+/* GET is not answered. */
+static int answer_but_get(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
+{
+  return argv[0][0] == 'G' ? 0 : answer_values(ud, conn, argc, argv, len);
+}
+
+static void fail_to_get(void *client)
+{
+  pmx_call call = call_alone(client, 60000);
+
+  call.flags |= PMX_CALL_NO_RETRY;
+  check_fails(pmx_do(client, &call, "GET", "k", (char *)NULL), PMX_UNKNOWN, PMX_CAUSE_LOST);
+}
+
+/* Two calls that get no answer, with or without a lease on which nothing runs. */
+static pmx_reply *get_beside_two(pmx_client *client, struct fake *fake, bool leased)
+{
+  pmx_lease *lease = leased ? take(client) : NULL;
+  struct background *threads[2];
+  pmx_reply *reply;
+
+  for (int i = 0; i < 2; i++)
+    threads[i] = background_start(fail_to_get, client);
+  ck_assert(fake_wait_seen(fake, "GET", 2, SOON_MS));
+  fake_accept_mode(fake, FAKE_ACCEPT_SILENT);
+  reply = get(client, 60);
+  for (size_t i = 0; i < fake_accepted(fake); i++)
+    fake_close(fake_conn_at(fake, i));
+  for (int i = 0; i < 2; i++)
+    background_join(threads[i]);
+  pmx_release(lease);
+  return reply;
+}
+
+struct guess {
+  const char *max_size;
+  bool leased;
+  const char *said, *not_said;
+};
+
+static const struct guess guesses[] = {
+    {"2", false, "all of them work: raise pool.max_size", "pmx_release"},
+    {"3", false, "in use 2, connecting 1", "raise pool.max_size"}, /* one more is coming */
+    {"3", true, "; 1 of them leases on which nothing runs, the oldest for ", "pmx_release"},
+};
+
+START_TEST(what_to_do_is_told_only_where_it_would_help)
+{
+  for (size_t i = 0; i < sizeof guesses / sizeof guesses[0]; i++) {
+    struct fake *fake = fake_for(&ways[_i], answer_but_get, NULL);
+    pmx_client *client =
+        open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", guesses[i].max_size, NULL);
+    pmx_reply *reply = get_beside_two(client, fake, guesses[i].leased);
+
+    check_says(reply, guesses[i].said);
+    check_says_not(reply, guesses[i].not_said);
+    pmx_reply_free(reply);
+    close_client(client);
+    ck_assert(fake_stop(fake));
+  }
+}
+END_TEST
+
 START_TEST(raising_max_size_serves_the_waiter)
 {
   struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
@@ -243,6 +306,7 @@ int main(void)
                     wait_ends_at_the_earlier_of_wait_timeout_and_deadline_and_says_which);
   add_for_ways_with(LEASES, tc, wait_timeout_of_zero_refuses_when_busy_and_does_not_cut_a_connect);
   add_for_ways_with(LEASES, tc, pool_that_consumers_occupy_says_so);
+  add_for_ways_with(LEASES, tc, what_to_do_is_told_only_where_it_would_help);
   add_for_ways_with(LEASES, tc, raising_max_size_serves_the_waiter);
   return checks_run("exhaustion", tc);
 }

@@ -202,7 +202,9 @@ START_TEST(a_pool_that_is_not_enough_is_told_once_a_second)
   lease_ok(lease, "GET k");
   while (now_ms() < end)
     check_fails(pmx_command_call(client, &alone, "GET k"), PMX_NOT_RUN, PMX_CAUSE_POOL_EXHAUSTED);
-  check_said(&said, "INFO pool: orders at 127.0.0.1:*/0: calls wait: all 1 connections are in use");
+  check_said(&said,
+             "INFO pool: orders at 127.0.0.1:*/0: calls wait: of 1 connections 1 are in use, "
+             "and 0 are being made; told once a second");
   check_said(&said, "WARN pool: orders at 127.0.0.1:*/0: 1 calls failed*told once a second*"
                     "in use 1*longest in use*lease, last command GET");
   check_said(&said, "WARN pool: orders at *: connection *: a lease has been out for *; its last "
