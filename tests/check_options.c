@@ -297,6 +297,9 @@ static const struct {
     {{"client_name", "\xc3\xa9"}, "client_name: \"\\xc3\\xa9\" has characters that are not "},
     {{"client_name", "\x7f"}, "client_name: \"\\x7f\" has characters that are not possible; "},
     {{"pool.name", "caf\xc3\xa9 1"}, ""},
+    {{"pool.name", "controls"}, ""},
+    {{"pool.name", "control"},
+     "pool.name: \"control\" is the name of the control connection; valid: any other"},
     {{"pool.name", "a\nb"},
      "pool.name: \"a\\x0ab\" has characters that are not possible; valid: anything but control "
      "characters"},

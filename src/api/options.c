@@ -71,6 +71,11 @@ static int check_names(const struct config *config, struct text *error)
 {
   const char *bad;
 
+  if (strcmp(config->pool_name, CONTROL_NAME) == 0) { /* which statistics could not tell apart */
+    text_add(error, "pool.name: \"" CONTROL_NAME "\" is the name of the control connection; valid: "
+                    "any other");
+    return -1;
+  }
   if (!is_printable(config->client_name, '!', '~')) { /* what CLIENT SETNAME takes */
     bad = config->client_name;
     text_add(error, "client_name: ");

@@ -13,6 +13,9 @@
 #define CONFIG_FIELD_STRING(field) char *field; /* never NULL */
 #define CONFIG_FIELD_SECRET(field) char *field; /* never NULL; wiped when freed */
 
+/* The name of the connection that ends waits at the server, where pools have pool.name. */
+#define CONTROL_NAME "control"
+
 struct config {
 #define OPTION(field, name, kind, def, min, max, names, live, help) CONFIG_FIELD_##kind(field)
 #include "call/options.def"

@@ -5,7 +5,7 @@
 
 enum { IDLE_S = 60, WAITERS_MAX = 1000000 };
 
-static char name[] = "control";
+static char name[] = CONTROL_NAME;
 
 static struct config config_of(const struct config *client)
 {
