@@ -112,6 +112,7 @@ START_TEST(a_dial_under_way_is_the_parents_alone)
   thread = background_start(wait_for_dial, &f);
   ck_assert(fake_wait_accepted(fake, 1, SOON_MS));
   fds++; /* the fake's side of the connection */
+  let_all_sleep();
   pid = fork();
   if (pid == 0) {
     pmx_call call = call_in(50);

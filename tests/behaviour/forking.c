@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "behaviour/behaviour.h"
+#include "harness/util.h"
 
 /* Under the thread sanitizer a child may not start threads unless this is said. */
 const char *__tsan_default_options(void);
@@ -85,6 +86,12 @@ void reap(pid_t *pid)
   ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child %d: status 0x%x", (int)*pid,
                 (unsigned)status);
   *pid = 0;
+}
+
+void let_all_sleep(void)
+{
+  if (SANITIZED)
+    sleep_ms(100);
 }
 
 void gate_init(struct fork_gate *gate)

@@ -27,6 +27,7 @@ void reap(pid_t *);
 struct fork_gate {
   pthread_rwlock_t lock;
 };
+void let_all_sleep(void); /* the same for threads of the library, which pass no gate */
 void gate_init(struct fork_gate *);
 void gate_enter(struct fork_gate *, bool to_fork);
 void gate_leave(struct fork_gate *);
