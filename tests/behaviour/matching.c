@@ -28,8 +28,10 @@ START_TEST(call_after_a_timeout_gets_its_own_reply_from_a_new_connection)
   struct fake *fake = fake_for(&ways[_i], answer_slow, NULL);
   pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), "pool.max_size", "1", NULL);
   pmx_call call = call_alone(client, 100);
-  int64_t limit = pmx_now_ms() + 100;
+  int64_t limit;
 
+  get_value_alone(client, "a"); /* so that the connection is there */
+  limit = pmx_now_ms() + 100;
   check_fails(pmx_do(client, &call, "GET", "slow", (char *)NULL), PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
   check_on_time("timeout", limit);
   get_value_alone(client, "b");

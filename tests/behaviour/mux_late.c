@@ -61,7 +61,7 @@ START_TEST(one_token_ends_all_calls_that_share_it_and_no_other_on_the_connection
     caller_start(&with[i], client, "GET with", &call);
     caller_start(&without[i], client, i % 2 ? "GET without" : "GET other", NULL);
   }
-  check_outstanding(client, 2 * CALLERS);
+  check_stat(client, in_flight, 2 * CALLERS);
   pmx_cancel_fire(call.cancel);
   callers_check_fail(with, CALLERS, PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   ck_assert_uint_eq(stats_of(client).retries, 0); /* nobody wants the answer */

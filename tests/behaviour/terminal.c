@@ -4,6 +4,7 @@
  * colour: on a terminal that has it, unless NO_COLOR says no. */
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 struct run {
   char dir[TEMP_DIR_SIZE], out[TEMP_DIR_SIZE + 16], path[4096];
   struct process process;
+  _Atomic int pid; /* for other threads */
   int pings;
 };
 
@@ -31,6 +33,7 @@ static void run_start(struct run *r, int out_fd, const char *count, const char *
   r->process = (struct process){.path = r->path, .argv = (char *const *)argv, .out_fd = out_fd};
   ck_assert_int_ge(out_fd, 0);
   ck_assert_int_eq(process_start(&r->process), 0);
+  atomic_store(&r->pid, r->process.pid);
   close(out_fd);
 }
 
@@ -122,7 +125,7 @@ static int interrupt_at_info(void *ud, struct fake_conn *conn, int argc, char **
   if (strcasecmp(argv[0], "PING") == 0 && run->pings++ > 0)
     return 0;
   if (strcasecmp(argv[0], "INFO") == 0)
-    return kill(run->process.pid, SIGINT);
+    return kill(atomic_load(&run->pid), SIGINT);
   return fake_handshake(conn, argc, argv, len);
 }
 
