@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* thread.c - owns the library's threads (all signals blocked, named) and the count of forks. Knows
- * nothing of what a thread runs, nor of what a watcher closes. The second half of sync.h. */
+/* thread.c - owns the library's threads: all signals blocked, named. Knows nothing of what a thread
+ * runs. With fork.c the second half of sync.h. */
 #include "base/sync.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -9,17 +9,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { THREAD_NAME_SIZE = 16, WATCH_MAX = 4 }; /* the kernel's limit, with the NUL */
+enum { THREAD_NAME_SIZE = 16 }; /* the kernel's limit, with the NUL */
 
 struct thread_start {
   void (*run)(void *);
   void *arg;
   char name[THREAD_NAME_SIZE];
 };
-
-/* 0 until the fork handler is registered. */
-static _Atomic uint32_t generation;
-static _Atomic(void (*)(void)) watchers[WATCH_MAX];
 
 /* Of a library thread, for good: to switch it off and on costs two locked instructions a call. */
 static _Thread_local int never_cancelled;
@@ -116,50 +112,6 @@ void thread_cancel_restore(int old)
 {
   if (!never_cancelled)
     pthread_setcancelstate(old, NULL);
-}
-
-/* Runs inside fork(), with one thread left: async-signal-safe calls only. Harmless when registered
- * twice. */
-static void forked(void)
-{
-  atomic_fetch_add(&generation, 1);
-  for (size_t i = 0; i < WATCH_MAX; i++) {
-    void (*child)(void) = atomic_load(&watchers[i]);
-
-    if (child)
-      child();
-  }
-}
-
-/* No pthread_once: registering may fail for want of memory, and is then tried again at the next
- * use. Two threads that come here at once may both register. */
-static uint32_t fork_register(void)
-{
-  uint32_t none = 0;
-
-  if (pthread_atfork(NULL, NULL, forked) != 0)
-    return 1;
-  if (atomic_compare_exchange_strong(&generation, &none, 1))
-    return 1;
-  return none;
-}
-
-uint32_t fork_generation(void)
-{
-  uint32_t now = atomic_load_explicit(&generation, memory_order_relaxed);
-
-  return now ? now : fork_register();
-}
-
-void fork_watch(void (*child)(void))
-{
-  for (size_t i = 0; i < WATCH_MAX; i++) {
-    void (*taken)(void) = NULL;
-
-    if (atomic_compare_exchange_strong(&watchers[i], &taken, child) || taken == child)
-      break;
-  }
-  fork_generation();
 }
 
 void thread_yield(void)
