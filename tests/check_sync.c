@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_sync.c - tests threads and the fork generation. */
+/* check_sync.c - tests threads, the fork generation, and what a fork waits for. */
 #include <check.h>
 #include <errno.h>
 #include <sched.h>
@@ -157,6 +157,62 @@ START_TEST(each_fork_is_counted_and_watched_once)
 }
 END_TEST
 
+/* Held by one thread: whoever forks meanwhile finds it let. */
+static _Atomic int holding, about_to_let;
+
+static void hold_a_while(void *arg)
+{
+  (void)arg;
+  fork_hold();
+  atomic_store(&holding, 1);
+  usleep(50000);
+  atomic_store(&about_to_let, 1);
+  fork_let();
+  fork_hold(); /* it may be held again, before and after */
+  fork_let();
+}
+
+static int was_let_and_can_be_held(uint32_t generation)
+{
+  if (fork_generation() != generation + 1 || !about_to_let)
+    return 1;
+  fork_hold();
+  fork_let();
+  return 0;
+}
+
+START_TEST(a_fork_waits_for_who_holds_it)
+{
+  uint32_t generation = fork_generation();
+  struct thread thread;
+
+  ck_assert_int_eq(thread_start(&thread, "holder", hold_a_while, NULL), 0);
+  while (!atomic_load(&holding))
+    thread_yield();
+  ck_assert_int_eq(in_child(was_let_and_can_be_held, generation), 0);
+  thread_join(&thread);
+  ck_assert_int_eq(in_child(was_let_and_can_be_held, generation), 0);
+}
+END_TEST
+
+static int can_be_held(uint32_t generation)
+{
+  fork_hold();
+  fork_let();
+  return fork_generation() == generation + 1 ? 0 : 1;
+}
+
+START_TEST(who_holds_it_and_forks_does_not_wait_for_ever)
+{
+  uint32_t generation = fork_generation();
+
+  fork_hold();
+  ck_assert_int_eq(in_child(can_be_held, generation), 0);
+  fork_let();
+  ck_assert_int_eq(in_child(can_be_held, generation), 0);
+}
+END_TEST
+
 int main(void)
 {
   const TTest *const tests[] = {
@@ -166,6 +222,8 @@ int main(void)
       thread_cancellation_is_off_until_it_is_restored,
       the_processors_we_may_use_are_counted,
       each_fork_is_counted_and_watched_once,
+      a_fork_waits_for_who_holds_it,
+      who_holds_it_and_forks_does_not_wait_for_ever,
   };
   Suite *suite = suite_create("sync");
   TCase *tc = tcase_create("sync");

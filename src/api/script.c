@@ -43,9 +43,13 @@ static int hash(const char *bytes, size_t len, char ret[SHA_TEXT + 1])
   static const char digits[] = "0123456789abcdef";
   unsigned char sum[EVP_MAX_MD_SIZE];
   unsigned size = 0;
+  int done;
 
   tls_begin();
-  if (!EVP_Digest(bytes, len, sum, &size, EVP_sha1(), NULL) || size != SHA_BYTES)
+  fork_hold();
+  done = EVP_Digest(bytes, len, sum, &size, EVP_sha1(), NULL);
+  fork_let();
+  if (!done || size != SHA_BYTES)
     return 0;
   for (size_t i = 0; i < SHA_BYTES; i++) {
     ret[2 * i] = digits[sum[i] >> 4];

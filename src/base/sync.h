@@ -36,6 +36,10 @@ void thread_cancel_restore(int old);
  * fork_watch adds a function that is run in the child, inside fork(), before anything else. */
 uint32_t fork_generation(void);
 void fork_watch(void (*child)(void)); /* at most 4, idempotent per function */
+/* Between the two no fork of the process begins, for a few milliseconds at most: around what has
+ * locks that a child would find shut. Not nested, and not around what waits or is the user's. */
+void fork_hold(void);
+void fork_let(void);
 
 void thread_yield(void);      /* lets others run that can */
 unsigned cpu_count(void);     /* at least 1 */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include "base/clock.h"
 #include "link/reactor.h"
+#include "net/tls_context.h"
 
 enum { WIND_UP_STEP_NS = 5 * 1000 * 1000, COME_OUT_NS = 10 * 1000 * 1000 };
 
@@ -94,6 +95,7 @@ static void thread_main(void *arg)
     run_user_code(r);
   }
   wind_up(r);
+  tls_end_thread();
 }
 
 /* ---- io=loop ---- */

@@ -25,21 +25,37 @@ struct tls {
   struct tls_wire wire; /* last: its buffer needs no clearing */
 };
 
+static void enter(struct tls *t)
+{
+  fork_hold();
+  lock_acquire(&t->lock);
+}
+
+static void leave(struct tls *t)
+{
+  lock_release(&t->lock);
+  fork_let();
+}
+
 /* ---- life ---- */
 
 struct tls *tls_new(struct tls_context *context)
 {
   struct tls *t = mem_alloc(sizeof *t);
+  int attached;
 
   if (!t)
     return NULL;
   memset(t, 0, offsetof(struct tls, wire.out));
   lock_init(&t->lock);
   t->context = tls_context_ref(context);
+  fork_hold();
   t->ssl = tls_context_connect(context);
-  if (t->ssl && wire_attach(&t->wire, t->ssl) == 0)
-    return t;
+  attached = t->ssl && wire_attach(&t->wire, t->ssl) == 0;
   ERR_clear_error();
+  fork_let();
+  if (attached)
+    return t;
   tls_free(t);
   return NULL;
 }
@@ -48,7 +64,9 @@ void tls_free(struct tls *t)
 {
   if (!t)
     return;
+  fork_hold();
   SSL_free(t->ssl);
+  fork_let();
   wire_free(&t->wire);
   tls_context_unref(t->context);
   lock_destroy(&t->lock);
@@ -130,7 +148,7 @@ int tls_handshake(struct tls *t, const char *raw, size_t len)
 {
   int result;
 
-  lock_acquire(&t->lock);
+  enter(t);
   wire_begin(&t->wire, raw, len);
   forget_errors();
   result = SSL_do_handshake(t->ssl) == 1 ? prove(t) : failed(t, t->why_open);
@@ -140,7 +158,7 @@ int tls_handshake(struct tls *t, const char *raw, size_t len)
   }
   if (wire_end(&t->wire) != 0)
     result = no_memory(t);
-  lock_release(&t->lock);
+  leave(t);
   return result;
 }
 
@@ -176,7 +194,7 @@ ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t s
   size_t got = 0, n = 0;
   int result = 0;
 
-  lock_acquire(&t->lock);
+  enter(t);
   wire_begin(&t->wire, raw, len);
   while (got < size && (result = open_one(t, buf + got, size - got, &n)) == 0) {
     got += n;
@@ -188,15 +206,15 @@ ssize_t tls_open(struct tls *t, const char *raw, size_t len, char *buf, size_t s
   if (wire_end(&t->wire) != 0)
     result = no_memory(t);
   t->amid = is_amid(t);
-  lock_release(&t->lock);
+  leave(t);
   return got > 0 ? (ssize_t)got : result;
 }
 
 void tls_describe(struct tls *t, struct text *text)
 {
-  lock_acquire(&t->lock);
+  enter(t);
   tls_context_describe(t->context, t->ssl, text);
-  lock_release(&t->lock);
+  leave(t);
 }
 
 int tls_refused(const struct tls *t)
@@ -237,10 +255,10 @@ ssize_t tls_seal(struct tls *t, const char *bytes, size_t len)
   while (taken < len && result == 0) {
     size_t part = len - taken < SSL3_RT_MAX_PLAIN_LENGTH ? len - taken : SSL3_RT_MAX_PLAIN_LENGTH;
 
-    lock_acquire(&t->lock);
+    enter(t);
     result =
         t->wire.out_len > SPARE && taken == 0 ? NET_AGAIN : seal_one(t, bytes + taken, part, &n);
-    lock_release(&t->lock);
+    leave(t);
     taken += result == 0 ? n : 0;
   }
   return taken > 0 ? (ssize_t)taken : result;
@@ -248,12 +266,12 @@ ssize_t tls_seal(struct tls *t, const char *bytes, size_t len)
 
 void tls_seal_end(struct tls *t)
 {
-  lock_acquire(&t->lock);
+  enter(t);
   ERR_clear_error();
   if (t->end != NET_ERROR && SSL_is_init_finished(t->ssl) && OUT_MAX - t->wire.out_len > SPARE / 2)
     (void)SSL_shutdown(t->ssl);
   ERR_clear_error();
-  lock_release(&t->lock);
+  leave(t);
 }
 
 const char *tls_output(struct tls *t, size_t *ret_len)

@@ -227,11 +227,13 @@ struct tls_context *tls_context_new(const struct config *config, char *error, si
   int result = -1;
 
   text_init(&load.error, error, size);
-  ERR_clear_error();
   context = make(config);
+  fork_hold();
+  ERR_clear_error();
   if (context)
     result = load_all(context, &load);
   ERR_clear_error();
+  fork_let();
   if (result == 0)
     return context;
   if (load.no_memory)
@@ -253,14 +255,18 @@ void tls_context_unref(struct tls_context *context)
 {
   if (!context || atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
     return;
+  fork_hold();
   tls_sessions_destroy(&context->sessions);
   SSL_CTX_free(context->ssl_ctx);
+  fork_let();
   mem_free(context);
 }
 
 void tls_context_forget(struct tls_context *context)
 {
+  fork_hold();
   tls_sessions_clear(&context->sessions);
+  fork_let();
 }
 
 /* ---- connecting ---- */

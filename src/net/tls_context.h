@@ -17,6 +17,8 @@ enum { TLS_ERROR_SIZE = 512 }; /* room for everything that is said here */
 
 /* Before anything of OpenSSL is used: what is in memory stays there until the process is gone. */
 void tls_begin(void);
+/* What OpenSSL keeps for this thread of ours, which ends. */
+void tls_end_thread(void);
 /* Reads and checks the files that tls.* name. NULL: `error` says which option, which file, what is
  * wrong and what is valid; or it is "": out of memory. Reads files, and may ask the user's
  * passphrase function: not for the reactor's thread, and with no lock held. Thread: any */

@@ -28,6 +28,17 @@ struct passphrase {
   char text[1024];
 };
 
+/* The user's function may take its time, and fork. */
+static int ask_user(struct passphrase *p)
+{
+  int result;
+
+  fork_let();
+  result = p->config->passphrase(p->config->passphrase_ud, p->text, sizeof p->text);
+  fork_hold();
+  return result;
+}
+
 static enum passphrase_state ask(struct passphrase *p)
 {
   const struct config *config = p->config;
@@ -36,7 +47,7 @@ static enum passphrase_state ask(struct passphrase *p)
     strncpy(p->text, config->tls_key_passphrase, sizeof p->text - 1);
     return *p->text ? PASSPHRASE_GIVEN : PASSPHRASE_MISSING;
   }
-  if (config->passphrase(config->passphrase_ud, p->text, sizeof p->text) != 0)
+  if (ask_user(p) != 0)
     return PASSPHRASE_REFUSED;
   return memchr(p->text, '\0', sizeof p->text) ? PASSPHRASE_GIVEN : PASSPHRASE_TOO_LONG;
 }

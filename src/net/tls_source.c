@@ -8,7 +8,17 @@
  * asks whoever initialises it first; if that was the program, its answer stands. */
 void tls_begin(void)
 {
+  fork_hold();
   OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+  fork_let();
+}
+
+/* Else OpenSSL does the same by itself, but when a fork may be going on. */
+void tls_end_thread(void)
+{
+  fork_hold();
+  OPENSSL_thread_stop();
+  fork_let();
 }
 
 void tls_source_init(struct tls_source *s, struct tls_context *first)

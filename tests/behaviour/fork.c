@@ -111,6 +111,22 @@ static bool all_hammer(void *arg)
   return atomic_load(&f->started) == HAMMERS;
 }
 
+static bool none_connects(void *arg)
+{
+  struct family *f = arg;
+
+  return stats_of(f->client).connecting == 0;
+}
+
+/* A sanitizer's child does not survive what its parent's threads were in the middle of. */
+static void let_family_sleep(struct family *f)
+{
+  let_all_sleep(); /* what is to be connected has begun */
+  if (SANITIZED)
+    wait_for(none_connects, f, SOON_MS);
+  let_all_sleep();
+}
+
 static void family_open(struct family *f, const struct way *way)
 {
   char key[32], value[VALUE_SIZE];
@@ -283,6 +299,7 @@ START_TEST(threads_of_a_child_share_its_new_connections)
 
   family_open(&f, &ways[_i]);
   f.ids = ids_of_clients(f.server);
+  let_family_sleep(&f);
   fflush(NULL);
   pid = fork();
   if (pid == 0) {
@@ -313,12 +330,14 @@ START_TEST(a_child_of_a_child_works_too)
 
   family_open(&f, &ways[_i]);
   f.ids = ids_of_clients(f.server);
+  let_family_sleep(&f);
   pid = fork();
   if (pid == 0) {
     int status = 0;
 
     child_begin();
     child_get(f.client, 1);
+    let_family_sleep(&f);
     pid = fork();
     if (pid == 0) {
       must(fd_count() == f.fds, "the grandchild has none of its ancestors' descriptors");

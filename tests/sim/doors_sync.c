@@ -229,6 +229,14 @@ void fork_watch(void (*child)(void))
   (void)child;
 }
 
+void fork_hold(void)
+{
+}
+
+void fork_let(void)
+{
+}
+
 void thread_yield(void)
 {
   point();
