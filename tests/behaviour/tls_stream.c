@@ -118,7 +118,7 @@ START_TEST(bytes_may_travel_one_by_one)
   struct proxy *proxy = proxy_start(server_url(server, SERVER_TLS), NULL);
   pmx_client *client;
   struct ear ear;
-  char key[16], value[VALUE_SIZE];
+  char key[24], value[VALUE_SIZE];
 
   for (int i = 0; i < 20; i++) {
     snprintf(key, sizeof key, "key-%d-%d", i / 5, i % 5);
