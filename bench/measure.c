@@ -20,6 +20,7 @@ int64_t now_ns(void)
  */
 
 enum { CUT_BITS = 6, CUTS = 1 << CUT_BITS };
+static const uint64_t LONGEST = UINT64_C(1) << 40;
 
 static size_t bucket_of(uint64_t value)
 {
@@ -27,7 +28,15 @@ static size_t bucket_of(uint64_t value)
 
   while (value >> shift >= 2 * CUTS)
     shift++;
-  return (size_t)shift * CUTS + (size_t)(value >> shift);
+  return value < LONGEST ? (size_t)shift * CUTS + (size_t)(value >> shift) : HISTOGRAM_BUCKETS - 1;
+}
+
+int64_t histogram_bound(size_t bucket)
+{
+  unsigned shift = bucket < 2 * CUTS ? 0 : (unsigned)(bucket / CUTS - 1);
+  uint64_t low = (uint64_t)(bucket - (size_t)shift * CUTS) << shift;
+
+  return (int64_t)(low + (UINT64_C(1) << shift) - 1);
 }
 
 static double middle_of(size_t bucket)
@@ -41,22 +50,41 @@ static double middle_of(size_t bucket)
 void histogram_add(struct histogram *h, int64_t ns)
 {
   uint64_t value = ns > 0 ? (uint64_t)ns : 0;
+  size_t bucket = bucket_of(value);
 
+  if (h->count == 0 || bucket < h->low)
+    h->low = bucket;
+  if (h->count == 0 || bucket > h->high)
+    h->high = bucket;
   h->count++;
   h->sum_ns += value;
   if (value > h->max_ns)
     h->max_ns = value;
-  h->buckets[bucket_of(value)]++;
+  h->buckets[bucket]++;
 }
 
 void histogram_merge(struct histogram *h, const struct histogram *from)
 {
+  if (from->count == 0)
+    return;
+  if (h->count == 0 || from->low < h->low)
+    h->low = from->low;
+  if (h->count == 0 || from->high > h->high)
+    h->high = from->high;
   h->count += from->count;
   h->sum_ns += from->sum_ns;
   if (from->max_ns > h->max_ns)
     h->max_ns = from->max_ns;
-  for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+  for (size_t i = from->low; i <= from->high; i++)
     h->buckets[i] += from->buckets[i];
+}
+
+void histogram_clear(struct histogram *h)
+{
+  if (h->count == 0)
+    return;
+  memset(h->buckets + h->low, 0, (h->high - h->low + 1) * sizeof *h->buckets);
+  h->count = h->sum_ns = h->max_ns = 0;
 }
 
 int64_t histogram_quantile(const struct histogram *h, double q)
@@ -67,10 +95,10 @@ int64_t histogram_quantile(const struct histogram *h, double q)
     return 0;
   if (rank >= h->count)
     return (int64_t)h->max_ns;
-  for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+  for (size_t i = h->low; i <= h->high; i++) {
     seen += h->buckets[i];
     if (seen > rank)
-      return (int64_t)middle_of(i);
+      return middle_of(i) < (double)h->max_ns ? (int64_t)middle_of(i) : (int64_t)h->max_ns;
   }
   return (int64_t)h->max_ns;
 }

@@ -8,14 +8,18 @@
 
 int64_t now_ns(void); /* CLOCK_MONOTONIC */
 
-/* Durations in buckets of at most 1/64 of their value. All zero is empty. */
-enum { HISTOGRAM_BUCKETS = 4096 };
+/* Durations in buckets of at most 1/64 of their value; what is longer than 18 minutes is in the last
+ * one. All zero is empty. */
+enum { HISTOGRAM_BUCKETS = 2240 };
 struct histogram {
   uint64_t count, sum_ns, max_ns;
+  size_t low, high; /* unless it is empty: other buckets are 0 */
   uint64_t buckets[HISTOGRAM_BUCKETS];
 };
 void histogram_add(struct histogram *, int64_t ns);
 void histogram_merge(struct histogram *, const struct histogram *from);
+void histogram_clear(struct histogram *); /* touches no more than was used */
+int64_t histogram_bound(size_t bucket);   /* ns: no value in it is larger, but in the last one */
 int64_t histogram_quantile(const struct histogram *, double q); /* ns; 0 when empty */
 double histogram_mean(const struct histogram *);                /* ns; 0 when empty */
 
