@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* worker-poolmux.c - poolmux-bench-poolmux: the library itself, with each of its strategies. Here
- * are its ways, and callers that are threads. */
-#include <poolmux/poolmux.h>
+/* worker-poolmux.c - poolmux-bench-poolmux: the library itself. Here are its ways, how their
+ * clients are opened, and what its replies say to the judge. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "measure.h"
-#include "worker.h"
-
-struct self {
-  pmx_client *client;
-};
+#include "worker-poolmux_parts.h"
 
 /* ---- answers ---- */
 
-static void answer_of(const pmx_reply *reply, struct answer *ret)
+static void read_pair(const pmx_reply *reply, struct answer *ret)
 {
-  memset(ret, 0, sizeof *ret);
-  ret->type = ANSWER_OTHER;
-  if (!pmx_ok(reply)) {
-    ret->type = ANSWER_FAILURE;
-    ret->text = pmx_reply_error(reply);
-    ret->len = strlen(ret->text);
-    return;
-  }
+  ret->text = pmx_reply_str(pmx_reply_at(reply, 0), &ret->len);
+  ret->second = pmx_reply_str(pmx_reply_at(reply, 1), &ret->second_len);
+  if (pmx_reply_len(reply) == 2 && ret->text && ret->second)
+    ret->type = ANSWER_PAIR;
+}
+
+static void read_reply(const pmx_reply *reply, struct answer *ret)
+{
   switch (pmx_reply_type(reply)) {
   case PMX_TYPE_NIL:
     ret->type = ANSWER_NIL;
@@ -40,100 +35,197 @@ static void answer_of(const pmx_reply *reply, struct answer *ret)
     ret->number = pmx_reply_int(reply, NULL);
     break;
   case PMX_TYPE_ARRAY:
-    ret->text = pmx_reply_str(pmx_reply_at(reply, 0), &ret->len);
-    ret->second = pmx_reply_str(pmx_reply_at(reply, 1), &ret->second_len);
-    if (pmx_reply_len(reply) == 2 && ret->text && ret->second)
-      ret->type = ANSWER_PAIR;
+    read_pair(reply, ret);
     break;
   default:
     break;
   }
 }
 
-static void answer(struct call *call, int i, const pmx_reply *reply)
+void answer_with(struct call *call, int i, const pmx_reply *reply)
 {
-  struct answer a;
+  struct answer answer = {.type = ANSWER_OTHER};
 
-  answer_of(reply, &a);
-  call_answer(call, i, &a);
-}
-
-/* ---- callers that are threads ---- */
-
-static void call_one(struct self *self, struct call *call)
-{
-  const struct command *c = call->task.commands;
-  pmx_reply *reply = pmx_argv(self->client, NULL, c->argc, c->argv, c->len);
-
-  answer(call, 0, reply);
-  pmx_reply_free(reply);
-}
-
-static void call_thread(void *me, struct call *call)
-{
-  call_one(me, call);
+  if (pmx_reply_status(reply) == PMX_OK)
+    read_reply(reply, &answer);
+  else
+    answer = (struct answer){.type = ANSWER_FAILURE, .text = pmx_reply_error(reply)};
+  if (answer.type == ANSWER_FAILURE)
+    answer.len = strlen(answer.text);
+  call_answer(call, i, &answer);
 }
 
 /* ---- clients ---- */
 
-static pmx_client *open_client(const struct plan *plan, const char *strategy, char why[WHY_SIZE])
+static void set(pmx_options *options, const char *name, const char *value)
+{
+  pmx_options_set(options, name, value);
+}
+
+static void set_number(pmx_options *options, const char *name, long n)
+{
+  char text[NUMBER_SIZE];
+
+  snprintf(text, sizeof text, "%ld", n);
+  set(options, name, text);
+}
+
+/* "mux-spin" is mux, and so is "loop". */
+static const char *strategy_of(const struct way *way)
+{
+  if (strcmp(way->name, "pool") == 0 || strcmp(way->name, "hybrid") == 0)
+    return way->name;
+  return "mux";
+}
+
+/* Nobody is turned away: there is a connection for each, and room for all that can be under way. */
+static void set_all(pmx_options *options, const struct plan *plan)
+{
+  const struct workload *w = &plan->workload;
+  long calls = plan_places(plan) * (w->batch > 0 ? w->batch_size : 1);
+
+  set(options, "strategy", strategy_of(plan->way));
+  set_number(options, "pool.max_size", plan_places(plan));
+  if (calls > 4096)
+    set_number(options, "pool.max_waiters", calls < 1000000 ? calls : 1000000);
+  if (calls > 16384)
+    set_number(options, "mux.max_inflight", calls < 1000000 ? calls : 1000000);
+  if (strcmp(plan->way->name, "mux-spin") == 0)
+    set(options, "mux.spin", "50us");
+  if (strcmp(plan->way->name, "loop") == 0)
+    set(options, "io", "loop");
+}
+
+static pmx_client *open_client(const struct plan *plan, char why[WHY_SIZE])
 {
   pmx_options *options = pmx_options_new();
-  char size[NUMBER_SIZE];
-  pmx_client *client;
-  pmx_reply *err;
+  pmx_client *client = NULL;
+  pmx_reply *err = NULL;
 
-  snprintf(size, sizeof size, "%d", plan_places(plan));
-  pmx_options_set(options, "strategy", strategy);
-  pmx_options_set(options, "pool.max_size", size);
-  client = pmx_open(plan->url, options, &err);
-  if (!client)
-    snprintf(why, WHY_SIZE, "%s", pmx_reply_error(err));
+  set_all(options, plan);
+  if (pmx_options_error(options)[0]) {
+    snprintf(why, WHY_SIZE, "%s", pmx_options_error(options));
+  } else {
+    client = pmx_open(plan->url, options, &err);
+    if (!client)
+      snprintf(why, WHY_SIZE, "%s", pmx_reply_error(err));
+  }
   pmx_reply_free(err);
   pmx_options_free(options);
   return client;
-}
-
-static void *open_self(const struct plan *plan, char why[WHY_SIZE])
-{
-  struct self *self = calloc(1, sizeof *self);
-
-  if (!self)
-    return NULL;
-  self->client = open_client(plan, plan->way->name, why);
-  if (self->client)
-    return self;
-  free(self);
-  return NULL;
 }
 
 static void close_self(void *me)
 {
   struct self *self = me;
 
-  pmx_unref(self->client);
+  async_close(self);
+  if (self->client)
+    pmx_unref(self->client);
   free(self);
 }
+
+static void *open_self(const struct plan *plan, char why[WHY_SIZE])
+{
+  struct self *self = calloc(1, sizeof *self);
+
+  snprintf(why, WHY_SIZE, "out of memory");
+  if (!self)
+    return NULL;
+  self->plan = plan;
+  self->client = open_client(plan, why);
+  if (self->client && (plan->callers_as == AS_THREADS || async_open(self) == 0))
+    return self;
+  close_self(self);
+  return NULL;
+}
+
+static void listen_to(void *me, struct listener *listener)
+{
+  struct self *self = me;
+
+  (self->plan->callers_as == AS_THREADS ? threads_listen : async_listen)(self, listener);
+}
+
+static const char *cannot(const struct plan *plan)
+{
+  if (plan->workload.transactions > 0 && plan->callers_as != AS_THREADS)
+    return "transactions are calls that wait: they need callers_as=threads";
+  return NULL;
+}
+
+/* ---- what the library itself has counted ---- */
+
+static const struct counter {
+  const char *name;
+  size_t at;
+} counters[] = {
+#define COUNTER(name)                                                                              \
+  {                                                                                                \
+#name, offsetof(pmx_stats, name)                                                               \
+  }
+    COUNTER(commands),       COUNTER(not_run),         COUNTER(unknown),
+    COUNTER(retries),        COUNTER(opened),          COUNTER(borrows),
+    COUNTER(waits),          COUNTER(handoffs),        COUNTER(wait_timeouts),
+    COUNTER(queue_full),     COUNTER(lanes_opened),    COUNTER(lane_requests),
+    COUNTER(writes),         COUNTER(reads),           COUNTER(handovers),
+    COUNTER(stalls),         COUNTER(routed_asked),    COUNTER(routed_blocking),
+    COUNTER(routed_parking), COUNTER(routed_large),    COUNTER(routed_batch),
+    COUNTER(routed_control), COUNTER(routed_unknown),  COUNTER(routed_learned),
+    COUNTER(messages),       COUNTER(messages_dropped)};
+
+static void mark(void *me)
+{
+  struct self *self = me;
+
+  self->since = (pmx_stats)PMX_STATS_INIT;
+  pmx_stats_get(self->client, &self->since);
+}
+
+static void print_stats(void *me, FILE *out)
+{
+  struct self *self = me;
+  pmx_stats now = PMX_STATS_INIT;
+  uint64_t before, after;
+
+  pmx_stats_get(self->client, &now);
+  for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
+    memcpy(&before, (const char *)&self->since + counters[i].at, sizeof before);
+    memcpy(&after, (const char *)&now + counters[i].at, sizeof after);
+    if (after != before)
+      fprintf(out, "stat %s %llu\n", counters[i].name, (unsigned long long)(after - before));
+  }
+}
+
+/* ---- ways ---- */
+
+#define EVERYWHERE " open-loop batches pubsub tcp unix tls"
+#define COMMON                                                                                     \
+  .open = open_self, .close = close_self, .call = threads_call, .issue = async_issue,              \
+  .listen = listen_to, .cannot = cannot, .mark = mark, .stats = print_stats
 
 static const struct way ways[] = {
     {.name = "pool",
      .what = "one client with strategy=pool, a connection for each caller",
-     .can = "threads open-loop tcp unix tls blocking",
-     .open = open_self,
-     .close = close_self,
-     .call = call_thread},
+     .can = "threads callbacks futures transactions blocking" EVERYWHERE,
+     COMMON},
     {.name = "mux",
      .what = "one client with strategy=mux, one connection for all callers",
-     .can = "threads open-loop tcp unix tls",
-     .open = open_self,
-     .close = close_self,
-     .call = call_thread},
+     .can = "threads callbacks futures" EVERYWHERE,
+     COMMON},
     {.name = "hybrid",
-     .what = "one client with strategy=hybrid",
-     .can = "threads open-loop tcp unix tls blocking",
-     .open = open_self,
-     .close = close_self,
-     .call = call_thread},
+     .what = "one client with strategy=hybrid: mux for what is short, pool for what is not",
+     .can = "threads callbacks futures transactions blocking" EVERYWHERE,
+     COMMON},
+    {.name = "mux-spin",
+     .what = "mux with mux.spin=50us: who reads for the others looks for so long before it sleeps",
+     .can = "threads" EVERYWHERE,
+     COMMON},
+    {.name = "loop",
+     .what = "mux with io=loop: callbacks on the one thread that begins the calls",
+     .can = "callbacks" EVERYWHERE,
+     COMMON,
+     .turn = async_turn},
 };
 
 static void versions(FILE *out)

@@ -72,7 +72,7 @@ static void judge(struct call *call, int i, const struct answer *a)
                      &call->since_ns);
   if (verdict == VERDICT_RIGHT)
     return;
-  call->verdict = verdict;
+  __atomic_store_n(&call->verdict, verdict, __ATOMIC_RELAXED);
   lap_failure(call->lap, call->task.kind, verdict, why);
 }
 
@@ -85,7 +85,7 @@ void call_answer(struct call *call, int i, const struct answer *a)
   if (__atomic_sub_fetch(&call->open, 1, __ATOMIC_ACQ_REL) != 0)
     return;
   call->ended_ns = now ? now : now_ns();
-  if (call->lap->way->issue)
+  if (call->lap->async)
     flight_over(call);
 }
 
@@ -108,7 +108,7 @@ static long listeners_of(const struct workload *w, long channel)
 void call_record(struct call *call)
 {
   struct lap *lap = call->lap;
-  struct book *book = &lap->books[lap->way->issue ? 0 : call->place];
+  struct book *book = &lap->books[lap->async ? 0 : call->place];
 
   if (call->verdict != VERDICT_RIGHT || call_is_last(call))
     return;

@@ -154,6 +154,7 @@ static struct lap *make_lap(const struct plan *plan)
     die("out of memory");
   lap->plan = plan;
   lap->way = plan->way;
+  lap->async = plan->callers_as != AS_THREADS;
   lap->places = plan_places(plan);
   lap->step_ns = plan->workload.rate > 0 ? 1e9 / plan->workload.rate : 0;
   lap->calls = calloc((size_t)lap->places, sizeof *lap->calls);
@@ -214,11 +215,11 @@ void lap_run(const struct plan *plan, struct wire *control, const struct worker 
   lap->self = plan->way->open(plan, why);
   if (!lap->self)
     die("%s", why);
-  (plan->way->issue ? flights_start : crew_start)(lap);
+  (lap->async ? flights_start : crew_start)(lap);
   warm_up(lap);
   measure(lap);
   store_send_ends(plan, control);
-  (plan->way->issue ? flights_stop : crew_stop)(lap);
+  (lap->async ? flights_stop : crew_stop)(lap);
   lap_print(lap, worker, stdout);
   plan->way->close(lap->self);
   free_lap(lap);

@@ -38,6 +38,7 @@ struct lap {
   const struct plan *plan;
   const struct way *way;
   void *self;
+  int async; /* callers are not threads */
   struct wire *control;
   int places;
   struct call *calls; /* one for each place */
