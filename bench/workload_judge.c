@@ -81,7 +81,9 @@ enum verdict task_judge(const struct task *task, const struct workload *w, int i
     return judge_pop(w, c, a, why);
   case KIND_PUSH:
   case KIND_PUBLISH:
-    return a->type == ANSWER_NUMBER ? VERDICT_RIGHT : wrong(c, "not a number", why);
+    if (a->type != ANSWER_NUMBER)
+      return wrong(c, "not a number", why);
+    return a->number > 0 ? VERDICT_RIGHT : wrong(c, "nobody got it", why);
   default:
     if (c->argc == 2)
       return judge_value(w, family_of(task->kind), c, a, why);
