@@ -2,8 +2,8 @@
 /* worker_lap.c - one lap: everything is opened, warmed up, measured, closed, and printed. */
 #include "worker_parts.h"
 
+#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -191,6 +191,17 @@ static void free_lap(struct lap *lap)
   free(lap);
 }
 
+/* Only what a handler may do. */
+static void no_end(int signal)
+{
+  static const char text[] = "the lap has not ended 60 s after it should have\n";
+  ssize_t written = write(STDERR_FILENO, text, sizeof text - 1);
+
+  (void)signal;
+  (void)written;
+  _exit(EXIT_FAILURE);
+}
+
 /* Sleeps end when they should, and a connection for each caller is allowed. */
 static void prepare_process(const struct plan *plan)
 {
@@ -201,6 +212,7 @@ static void prepare_process(const struct plan *plan)
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
   }
+  signal(SIGALRM, no_end);
   alarm((unsigned)(plan->calls == LONG_MAX ? plan->warmup + plan->seconds : 600) + LONGEST_DRAIN_S);
 }
 

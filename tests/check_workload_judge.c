@@ -223,6 +223,7 @@ END_TEST
 START_TEST(times_add_up_and_are_forgotten)
 {
   struct histogram a = {0}, b = {0}, none = {0};
+  uint64_t seen = 0;
 
   for (int i = 1; i <= 1000; i++)
     histogram_add(i % 2 ? &a : &b, i * INT64_C(1000000));
@@ -233,12 +234,18 @@ START_TEST(times_add_up_and_are_forgotten)
   ck_assert_int_eq(histogram_quantile(&a, 1), INT64_C(1) << 50);
   ck_assert_double_eq_tol((double)histogram_quantile(&a, 0.5), 501e6, 501e6 / 64);
   ck_assert_uint_eq(a.buckets[HISTOGRAM_BUCKETS - 1], 1);
+  for (size_t i = a.low; i <= a.high; i++)
+    seen += a.buckets[i];
+  ck_assert_uint_eq(seen, 1001);
   histogram_clear(&a);
   ck_assert_mem_eq(a.buckets, none.buckets, sizeof none.buckets);
   ck_assert_int_eq(histogram_quantile(&a, 0.5), 0);
   histogram_add(&a, 5);
+  histogram_add(&a, 6);
+  ck_assert_uint_eq(a.high - a.low, 1);
   histogram_merge(&none, &a);
-  ck_assert_int_eq(histogram_quantile(&none, 0.5), 5);
+  ck_assert_uint_eq(none.buckets[none.high], 1);
+  ck_assert_int_eq(histogram_quantile(&none, 0.4), 5);
 }
 END_TEST
 
