@@ -38,6 +38,7 @@ static void usage(FILE *out)
   fprintf(out,
           "usage: %s --way WAY --url URL [OPTION]... [--set KEY=VALUE]...\n"
           "measures one lap and prints it; poolmux-bench(1) does this for people\n"
+          "  --url URL       (default: $POOLMUX_BENCH_URL, which ps does not show)\n"
           "  --control URL   the same server for those who look at it (default: that of --url)\n"
           "  --callers N     1 to %d (default: 1)\n"
           "  --seconds S     (default: 1)\n"
@@ -236,6 +237,8 @@ static void act(const struct worker *worker, struct plan *plan, enum action acti
 {
   struct wire *control;
 
+  if (!plan->url)
+    plan->url = getenv("POOLMUX_BENCH_URL");
   if (!plan->url)
     die("--url is missing");
   if (!plan->control)
