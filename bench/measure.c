@@ -24,14 +24,14 @@ static const uint64_t LONGEST = UINT64_C(1) << 40;
 
 static size_t bucket_of(uint64_t value)
 {
-  unsigned shift = 0;
+  unsigned shift = value < 2 * CUTS ? 0 : (unsigned)(63 - CUT_BITS - __builtin_clzll(value));
 
-  while (value >> shift >= 2 * CUTS)
-    shift++;
-  return value < LONGEST ? (size_t)shift * CUTS + (size_t)(value >> shift) : HISTOGRAM_BUCKETS - 1;
+  if (value >= LONGEST)
+    return HISTOGRAM_BUCKETS - 1;
+  return (size_t)shift * CUTS + (size_t)(value >> shift);
 }
 
-int64_t histogram_bound(size_t bucket)
+int64_t histogram_upper(size_t bucket)
 {
   unsigned shift = bucket < 2 * CUTS ? 0 : (unsigned)(bucket / CUTS - 1);
   uint64_t low = (uint64_t)(bucket - (size_t)shift * CUTS) << shift;

@@ -78,14 +78,17 @@ static const char *strategy_of(const struct way *way)
   return "mux";
 }
 
-/* Nobody is turned away: there is a connection for each, and room for all that can be under way. */
+/* Nobody is turned away: there is a connection for each, or as many as the workload says and time
+ * to wait for one; and room for all that can be under way. */
 static void set_all(pmx_options *options, const struct plan *plan)
 {
   const struct workload *w = &plan->workload;
   long calls = plan_places(plan) * (w->batch > 0 ? w->batch_size : 1);
 
   set(options, "strategy", strategy_of(plan->way));
-  set_number(options, "pool.max_size", plan_places(plan));
+  set_number(options, "pool.max_size",
+             w->connections ? w->connections + w->blocked : plan_places(plan));
+  set(options, "pool.wait_timeout", "5s");
   if (calls > 4096)
     set_number(options, "pool.max_waiters", calls < 1000000 ? calls : 1000000);
   if (calls > 16384)

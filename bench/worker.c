@@ -50,7 +50,8 @@ static void usage(FILE *out)
           "  --fill          writes the workload's keys\n"
           "  --clean         removes all keys that begin with its prefix\n"
           "  --ways          WAY<TAB>sentence<TAB>what it can, a line each\n"
-          "  --keys          KEY<TAB>default<TAB>what is valid<TAB>meaning, a line each\n",
+          "  --keys          KEY<TAB>default<TAB>what is valid<TAB>meaning, a line each;\n"
+          "                  fails when a --set is not valid\n",
           program, MAX_CALLERS);
 }
 
@@ -271,13 +272,14 @@ int worker_main(const struct worker *worker, int argc, char **argv)
   action = read_options(worker, argc, argv, &plan);
   for (int i = 0; action == DO_WAYS && i < worker->n; i++)
     printf("%s\t%s\t%s\n", worker->ways[i].name, worker->ways[i].what, worker->ways[i].can);
-  if (action == DO_KEYS)
-    workload_print_keys(stdout);
-  if (action == DO_WAYS || action == DO_KEYS)
+  if (action == DO_WAYS)
     return EXIT_SUCCESS;
   if (workload_ready(&plan.workload, why) != 0)
     die("%s", why);
-  act(worker, &plan, action);
+  if (action == DO_KEYS)
+    workload_print_keys(stdout);
+  else
+    act(worker, &plan, action);
   workload_free(&plan.workload);
   return EXIT_SUCCESS;
 }

@@ -33,6 +33,8 @@ int pool_size(const struct plan *plan)
     n = sysconf(_SC_NPROCESSORS_ONLN);
   n *= 4;
   n = n < 8 ? 8 : n > 64 ? 64 : n;
+  if (plan->workload.connections)
+    n = plan->workload.connections;
   return (int)(n + plan->workload.blocked);
 }
 

@@ -35,8 +35,9 @@ void crowd_close(void *crowd);
 void crowd_call_own(void *crowd, struct call *);    /* by the connection of the caller's place */
 void crowd_call_pooled(void *crowd, struct call *); /* by the one that was used last, or wait */
 void crowd_listen(void *crowd, struct listener *);  /* by one that is opened for it */
-/* As many as pool.max_size of poolmux allows when nothing is said: 4 for each processor that this
- * process may run on, at least 8, at most 64; and one for each consumer, which keeps it. */
+/* As many as the workload says, or else as pool.max_size of poolmux allows when nothing is said: 4
+ * for each processor that this process may run on, at least 8, at most 64; and one for each
+ * consumer, which keeps it. */
 int pool_size(const struct plan *);
 
 /* ---- a pipeline: all calls that wait are sent, then all their answers read ---- */

@@ -19,7 +19,7 @@ static void print_kind(const struct lap *lap, enum kind kind, FILE *out)
   fprintf(out, "latency %s", name);
   for (size_t i = h->low; i <= h->high; i++) {
     if (h->buckets[i])
-      fprintf(out, " %lld:%llu", (long long)histogram_bound(i), (unsigned long long)h->buckets[i]);
+      fprintf(out, " %lld:%llu", (long long)histogram_upper(i), (unsigned long long)h->buckets[i]);
   }
   fprintf(out, "\n");
 }

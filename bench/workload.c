@@ -51,6 +51,9 @@ static const struct key table[] = {
      AT(subscribers), 0, 1000},
     {"publishes", "0", PER_CENT, "per cent of calls that are PUBLISH to subscribers", REAL,
      AT(publishes), 0, 100},
+    {"connections", "0", "0 to 4096",
+     "how many connections a pool may have for callers; 0: what is usual, for poolmux one for each",
+     COUNT, AT(connections), 0, 4096},
     {"prefix", "poolmux-bench:", "1 to 64 bytes without blanks", "what all keys begin with", PREFIX,
      AT(prefix), 0, 0},
 };

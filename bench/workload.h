@@ -32,7 +32,7 @@ struct workload {
   struct sizes value, big_value;
   double reads, big, transactions, batch, pushes, publishes; /* per cent */
   double rate; /* calls a second of all callers together; 0: each makes its next one at once */
-  long batch_size, blocked, subscribers;
+  long batch_size, blocked, subscribers, connections;
   enum callers_as callers_as;
   char prefix[PREFIX_SIZE + 1];
   /* made by workload_ready */

@@ -54,7 +54,7 @@ START_TEST(defaults_are_those_of_the_table)
              strchr(line, '\t') + 1);
     set(&again, setting);
   }
-  ck_assert_int_eq(keys, 16);
+  ck_assert_int_eq(keys, 17);
   ck_assert_int_eq(again.keys, 10000);
   ck_assert_int_eq(w.value.part[0].low, 64);
   ck_assert_int_eq(w.big_value.part[0].low, 256 * 1024);
@@ -119,6 +119,7 @@ START_TEST(what_is_not_valid_is_told_with_key_value_and_what_is)
       {"rate=-1", "0 to 10000000"},
       {"batch_size=0", "1 to 10000"},
       {"blocked=1001", "0 to 1000"},
+      {"connections=4097", "0 to 4096"},
       {"subscribers=x", "0 to 1000"},
       {"prefix=", "1 to 64 bytes"},
       {"prefix=a b", "1 to 64 bytes"},

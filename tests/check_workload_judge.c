@@ -209,12 +209,12 @@ START_TEST(a_bucket_is_at_most_a_64th_wide_and_none_is_left_out)
   for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
     struct histogram h = {0};
 
-    ck_assert_int_gt(histogram_bound(i), before);
-    ck_assert_int_le(histogram_bound(i) - before, 1 + before / 64);
+    ck_assert_int_gt(histogram_upper(i), before);
+    ck_assert_int_le(histogram_upper(i) - before, 1 + before / 64);
     histogram_add(&h, before + 1);
-    histogram_add(&h, histogram_bound(i));
+    histogram_add(&h, histogram_upper(i));
     ck_assert_uint_eq(h.buckets[i], 2);
-    before = histogram_bound(i);
+    before = histogram_upper(i);
   }
   ck_assert_int_eq(before, (INT64_C(1) << 40) - 1);
 }
