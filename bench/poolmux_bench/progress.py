@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A line on standard error that says how far we are; only where that is a terminal."""
+import shutil
+import sys
+import time
+
+from .rounds import Cell
+
+ERASE = "\r\033[K"
+
+
+class Progress:
+    def __init__(self, laps: int, rounds: int, quiet: bool) -> None:
+        self._laps, self._rounds = laps, rounds
+        self._on = not quiet and sys.stderr.isatty()
+        self._started = time.monotonic()
+
+    def _left(self, done: int) -> str:
+        if not done:
+            return ""
+        seconds = (time.monotonic() - self._started) / done * (self._laps - done)
+        return f", {seconds:.0f} s left" if seconds < 120 else f", {seconds / 60:.0f} min left"
+
+    def show(self, done: int, number: int, cell: Cell) -> None:
+        if not self._on:
+            return
+        what = f"{cell.transport}, {cell.callers} callers, {cell.contestant.name}"
+        text = f"{done * 100 // self._laps:3d} %  round {number}/{self._rounds}: {what}"
+        width = shutil.get_terminal_size().columns - 1
+        print(ERASE + (text + self._left(done))[:width], end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self._on:
+            print(ERASE, end="", file=sys.stderr, flush=True)

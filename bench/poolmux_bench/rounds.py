@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rounds: in each all contestants make one lap at every transport and number of callers, in turn,
+and each round begins with another one. So what the machine does meanwhile hits all of them alike."""
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+
+from . import lap, spread
+from .contestants import Contestant
+from .lap import Lap, Order
+from .problem import Interrupted
+from .server import Server
+from .signals import Signals
+
+
+class Plan(NamedTuple):
+    contestants: Sequence[Contestant]
+    transports: Sequence[str]
+    callers: Sequence[int]
+    rounds: int
+    seconds: float
+    warmup: float
+    seed: int
+    settings: List[str]
+
+    @property
+    def laps(self) -> int:
+        return len(self.contestants) * len(self.transports) * len(self.callers) * self.rounds
+
+
+class Cell:
+    """What one contestant has done at one transport and number of callers."""
+
+    def __init__(self, contestant: Contestant, transport: str, callers: int) -> None:
+        self.contestant, self.transport, self.callers = contestant, transport, callers
+        self.rounds: List[Dict[str, Any]] = []
+        self.skipped: Optional[str] = None
+        self.failed: Optional[str] = None
+
+    @property
+    def is_out(self) -> bool:
+        return self.skipped is not None or self.failed is not None
+
+    def take(self, number: int, done: Lap) -> None:
+        self.skipped, self.failed = done.skipped, done.failed
+        if done.figures is not None:
+            self.rounds.append({"round": number, **done.figures})
+
+    def rates(self) -> Dict[int, float]:
+        return {figures["round"]: figures["rate"] for figures in self.rounds}
+
+
+class Outcome:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.cells = {
+            (c.name, transport, callers): Cell(c, transport, callers)
+            for transport in plan.transports
+            for callers in plan.callers
+            for c in plan.contestants
+        }
+        self.versions: Dict[str, str] = {}
+        self.rounds_done = 0
+        self.stopped_by: Optional[int] = None
+
+    def at(self, transport: str, callers: int) -> List[Cell]:
+        return [c for c in self.cells.values() if (c.transport, c.callers) == (transport, callers)]
+
+    def reference(self) -> Optional[str]:
+        """The first contestant that was measured anywhere."""
+        for contestant in self.plan.contestants:
+            if any(c.rounds for c in self.cells.values() if c.contestant is contestant):
+                return contestant.name
+        return None
+
+    def ratio(self, cell: Cell) -> Optional[Dict[str, float]]:
+        """Of the rate to that of the reference in the same round."""
+        reference = self.cells.get((self.reference() or "", cell.transport, cell.callers))
+        base = reference.rates() if reference else {}
+        return spread.three([rate / base[n] for n, rate in cell.rates().items() if n in base])
+
+
+Step = Tuple[int, Cell]
+Show = Callable[[int, int, Cell], None]
+
+
+def steps(outcome: Outcome) -> Iterator[Step]:
+    plan = outcome.plan
+    for number in range(1, plan.rounds + 1):
+        for transport in plan.transports:
+            for callers in plan.callers:
+                cells = outcome.at(transport, callers)
+                first = (number - 1) % len(cells)
+                for cell in cells[first:] + cells[:first]:
+                    yield number, cell
+
+
+def run(plan: Plan, server: Server, signals: Signals, show: Show) -> Outcome:
+    """Ends early when a signal comes; what there is by then is kept."""
+    outcome = Outcome(plan)
+    try:
+        for done, (number, cell) in enumerate(steps(outcome)):
+            outcome.rounds_done = number - 1
+            show(done, number, cell)
+            if not cell.is_out:
+                _lap(outcome, cell, number, server, signals)
+        outcome.rounds_done = plan.rounds
+    except Interrupted as interrupted:
+        outcome.stopped_by = interrupted.number
+    return outcome
+
+
+def _lap(outcome: Outcome, cell: Cell, number: int, server: Server, signals: Signals) -> None:
+    plan = outcome.plan
+    server.check()
+    order = Order(
+        server.urls[cell.transport],
+        server.control,
+        server.secret,
+        cell.callers,
+        plan.seconds,
+        plan.warmup,
+        plan.seed + number - 1,
+        plan.settings,
+    )
+    done = lap.run(cell.contestant, order, server.near, signals)
+    outcome.versions.update(done.versions)
+    cell.take(number, done)

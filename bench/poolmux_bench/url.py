@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The URL of a server, as far as we connect ourselves; see poolmux-options(7)."""
+from typing import Dict, Optional
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from .problem import Misuse
+
+TRANSPORTS = {
+    "redis": "tcp",
+    "valkey": "tcp",
+    "rediss": "tls",
+    "valkeys": "tls",
+    "unix": "unix",
+}
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _options(query: str) -> Dict[str, str]:
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return {name: unquote(value) for name, _, value in pairs}
+
+
+class Url:
+    def __init__(self, text: str, password: Optional[str] = None) -> None:
+        """Without a password in the text it is the one given. No message repeats the text."""
+        try:
+            parts = urlsplit(text)
+            self.port = parts.port or 6379
+        except ValueError as error:
+            raise Misuse("--url: the port is no number from 1 to 65535") from error
+        if parts.scheme not in TRANSPORTS:
+            raise Misuse(f"--url: begins with none of {', '.join(s + '://' for s in TRANSPORTS)}")
+        self.text = text
+        self.transport = TRANSPORTS[parts.scheme]
+        self.path = unquote(parts.path)
+        self.host = unquote(parts.hostname or "127.0.0.1")
+        self._query = _options(parts.query)
+        self.user = unquote(parts.username or "") or self._query.get("user")
+        self.has_password = parts.password is not None or "password" in self._query
+        self.password = unquote(parts.password or "") or self._query.get("password") or password
+        self.db = self._database(parts.path)
+        self.whole = self._with_password(parts)
+        self.shown = f"{parts.scheme}://{self._where(parts.path)}"
+
+    def _with_password(self, parts: SplitResult) -> str:
+        if self.has_password or self.password is None:
+            return self.text
+        login, _, where = parts.netloc.rpartition("@")
+        login = f"{login.partition(':')[0]}:{quote(self.password, safe='')}"
+        return parts._replace(netloc=f"{login}@{where}").geturl()
+
+    def _where(self, path: str) -> str:
+        if self.transport == "unix":
+            return path
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" + (f"/{self.db}" if self.db else "")
+
+    def _database(self, path: str) -> int:
+        text = "" if self.transport == "unix" else path.strip("/")
+        text = text or self._query.get("db", "0")
+        if not text.isdigit():
+            raise Misuse("--url: the database is no whole number")
+        return int(text)
+
+    def option(self, name: str, default: Optional[str] = None) -> Optional[str]:
+        return self._query.get(name, default)
+
+    @property
+    def is_near(self) -> bool:
+        """On this machine, whose processors it uses."""
+        return self.transport == "unix" or self.host in LOOPBACK

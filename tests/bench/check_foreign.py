@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A server that is somebody else's: nothing is written unless that is allowed, and what is written
+is removed again, whatever ends the run."""
+import os
+import signal
+
+from stage import Somebody, Stage, is_alive, send, until
+
+ONCE = ("--callers", "8", "--rounds", "1", "--seconds", "0.05", "--warmup", "0")
+PREFIX = r"^poolmux-bench:[0-9a-f]{8}:$"
+
+
+class Foreign(Stage):
+    def setUp(self) -> None:
+        super().setUp()
+        self.somebody = Somebody()
+        self.addCleanup(self.somebody.close)
+        self.somebody.call("FLUSHALL")
+        for key in ("poolmux-bench:mine", "poolmux-bench:", "mine", "poolmux-bench?x"):
+            self.somebody.call("SET", key, "x")
+        self.mine = self.somebody.keys()
+        self.fake({"poolmux": {"pool": {"write": 2500}, "mux": {"write": 20, "sleep": 30}}})
+        self.to = ("--url", self.somebody.url, "--allow-writes", "--strategies")
+
+    def test_it_is_refused_and_not_even_connected_to(self) -> None:
+        before = self.somebody.connections()
+        self.refused("--url", self.somebody.url, says=["--url", "--allow-writes", "poolmux-bench:"])
+        self.assertEqual(self.somebody.connections(), before)
+        self.assertEqual(self.somebody.keys(), self.mine)
+
+    def test_only_keys_of_the_run_are_written_and_all_are_removed(self) -> None:
+        path = os.path.join(self.home, "results.json")
+        self.run_bench(*self.to, "pool", *ONCE, "--json", path)
+        self.assertEqual(self.somebody.keys(), self.mine)
+        results = self.read_json(path)
+        self.assertRegex(results["workload"]["settings"]["prefix"], PREFIX)
+        self.assertFalse(results["server"]["own"])
+        self.assertEqual(results["server"]["url"], self.somebody.url)
+        self.assertEqual(results["transports"], ["tcp"])
+        self.assertIn(self.somebody.url, self.out)
+
+    def test_a_prefix_with_wildcards_means_itself(self) -> None:
+        self.run_bench(*self.to, "pool", *ONCE, "--set", "prefix=p*[a]?\\", "--peers", "none")
+        self.assertEqual(self.somebody.keys(), self.mine)
+        words = self.laps()[0]["words"]
+        self.assertTrue([w for w in words if w.startswith("prefix=p*[a]?\\")], words)
+
+    def test_keys_are_removed_when_a_worker_fails(self) -> None:
+        self.fake({"poolmux": {"pool": {"write": 5, "exit": 1}}})
+        self.run_bench(*self.to, "pool", *ONCE, status=1)
+        self.assertEqual(self.somebody.keys(), self.mine)
+
+    def ended_by(self, number: "signal.Signals") -> None:
+        process = self.start(*self.to, "mux", *ONCE)
+        until("keys of the run", lambda: self.somebody.keys() != self.mine)
+        until("the lap", self.laps)
+        send(process, number)
+        process.wait()
+        until("the removal of all keys", lambda: self.somebody.keys() == self.mine, 5)
+        self.assertFalse(is_alive(self.laps()[0]["pid"]))
+
+    def test_keys_are_removed_when_it_is_interrupted(self) -> None:
+        self.ended_by(signal.SIGINT)
+
+    def test_keys_are_removed_when_it_is_killed(self) -> None:
+        self.ended_by(signal.SIGKILL)
+
+    def test_a_server_that_is_not_there_is_told(self) -> None:
+        words = ("--url", "redis://u:canary@127.0.0.1:1", "--allow-writes", "--strategies", "pool")
+        self.run_bench(*words, *ONCE, status=1)
+        self.assertIn("cannot connect to redis://127.0.0.1:1: ", self.err)
+        self.assertNotIn("canary", self.err)
+
+
+class Secret(Stage):
+    """With a password that only the environment and the worker's environment have."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.somebody = Somebody()
+        self.addCleanup(self.somebody.close)
+        self.addCleanup(self.somebody.call, "ACL", "DELUSER", "ada")
+        self.somebody.call("ACL", "SETUSER", "ada", "on", ">can/ary", "~*", "&*", "+@all")
+        self.fake({"poolmux": {"pool": {"write": 5}}})
+        self.path = os.path.join(self.home, "results.json")
+
+    def run_with(self, url: str) -> None:
+        words = ("--url", url, "--allow-writes", "--strategies", "pool", "--json", self.path)
+        self.run_bench(*words, *ONCE)
+        self.assertEqual(self.somebody.keys(), [])
+        with open(self.path, encoding="utf-8") as file:
+            said = self.out + self.err + file.read()
+        self.assertNotIn("can/ary", said)
+        self.assertNotIn("can%2Fary", said)
+        for noted in self.noted():
+            self.assertNotIn("ary@", " ".join(noted.get("words", []) + noted.get("fill", [])))
+
+    def test_a_password_comes_from_the_environment(self) -> None:
+        os.environ["POOLMUX_PASSWORD"] = "can/ary"
+        self.addCleanup(os.environ.pop, "POOLMUX_PASSWORD")
+        self.run_with(self.somebody.url.replace("redis://", "redis://ada@"))
+
+    def test_a_password_in_the_url_is_not_passed_on_in_arguments(self) -> None:
+        self.run_with(self.somebody.url.replace("redis://", "redis://ada:can%2Fary@"))
+
+    def test_a_wrong_password_is_told(self) -> None:
+        os.environ["POOLMUX_PASSWORD"] = "wrong"
+        self.addCleanup(os.environ.pop, "POOLMUX_PASSWORD")
+        url = self.somebody.url.replace("redis://", "redis://ada@")
+        words = ("--url", url, "--allow-writes", "--strategies", "pool")
+        self.run_bench(*words, *ONCE, status=1)
+        self.assertIn("WRONGPASS", self.err)

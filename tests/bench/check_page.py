@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The manual page says what there is: options, keys, presets, members of the JSON."""
+import os
+import re
+import subprocess
+from typing import Any, Dict, Iterator, List, Set
+
+from stage import BUILD, SRC, Stage
+
+BY_NAME = ("versions", "settings", "calls_by_class", "failed_by_class", "latency_us", "stats")
+WORKER = os.path.join(BUILD, "bench", "poolmux-bench-poolmux")
+
+
+def page() -> str:
+    with open(os.path.join(SRC, "man", "poolmux-bench.1"), encoding="utf-8") as file:
+        return file.read().replace("\\-", "-").replace("\\&", "")
+
+
+def section(name: str) -> str:
+    return page().split(f".Sh {name}\n", 1)[1].split("\n.Sh ", 1)[0]
+
+
+def members(value: Any) -> Iterator[str]:
+    """The names of all members, but those that are data."""
+    if isinstance(value, list):
+        for part in value:
+            yield from members(part)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield name
+            if name in BY_NAME and isinstance(part, dict):
+                for inner in part.values():
+                    yield from members(inner)
+            else:
+                yield from members(part)
+
+
+def named(text: str) -> Set[str]:
+    """Words that stand as .Li or .It Li, with commas between them."""
+    lines = re.findall(r"^\.(?:It )?Li (.*)$", text, re.M)
+    words = " ".join(line.split(" No ")[0] for line in lines).split()
+    return {word for word in words if word[0].isalpha()} - {"null"}
+
+
+class Page(Stage):
+    def test_options_are_those_of_the_help(self) -> None:
+        self.run_bench("--help")
+        helped = set(re.findall(r"^  (?:-h, )?(--[a-z-]+)", self.out, re.M))
+        paged = set(re.findall(r"^\.It Fl (-[a-z-]+)", section("DESCRIPTION"), re.M))
+        self.assertEqual({f"-{option}" for option in paged}, helped)
+        self.assertGreater(len(helped), 15)
+
+    def test_presets_are_those_that_come_along(self) -> None:
+        names = sorted(re.findall(r"^\.It Cm ([a-z-]+)$", section("PRESETS"), re.M))
+        files = sorted(os.listdir(os.path.join(SRC, "bench", "presets")))
+        self.assertEqual([f"{name}.workload" for name in names], files)
+
+    def test_members_of_the_json_are_those_that_are_written(self) -> None:
+        more = ["schedule 1 1 0 0", "calls pop 1", "calls message 1", "calls publish 1"]
+        self.fake({"poolmux": {"pool": {"lines": more}}})
+        results = self.json_of("--strategies", "pool", "--callers", "8", "--rounds", "1")
+        written = set(members(results)) | {"all"}
+        kinds = "get set big-get big-set batch transaction push pop publish message".split()
+        self.assertEqual(named(section("JSON FORMAT")) - set(kinds), written)
+        self.assertLessEqual(set(kinds), named(section("JSON FORMAT")))
+
+    def test_the_environment_and_statuses_are_those_of_the_help(self) -> None:
+        self.run_bench("--help")
+        for name in ("POOLMUX_SERVER", "POOLMUX_PASSWORD"):
+            self.assertIn(f".It Ev {name}", section("ENVIRONMENT"))
+            self.assertIn(name, self.out)
+        for status in ("0", "1", "2", "128 + n"):
+            self.assertIn(f".It {status}\n", section("EXIT STATUS"))
+
+
+class Keys(Stage):
+    def table(self) -> Dict[str, List[str]]:
+        done = subprocess.run([WORKER, "--keys"], capture_output=True, text=True, check=True)
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
+        return {row[0]: row[1:] for row in rows}
+
+    def test_keys_are_those_of_the_workers_with_their_defaults(self) -> None:
+        parts = section("WORKLOADS").split("\n.It Cm ")[1:]
+        told = {part.split("\n")[0]: " ".join(part.split("\n")[1:]) for part in parts}
+        table = self.table()
+        self.assertEqual(list(told), list(table))
+        for key, row in table.items():
+            with self.subTest(key=key):
+                self.assertRegex(told[key], rf"(^|[ ;]){re.escape(row[0])}[ .]")

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The private server: where it listens, what it keeps, and that nothing of it is left, whatever
+ends the run."""
+import os
+import shutil
+import signal
+import subprocess
+import time
+from typing import Any, Dict
+
+from stage import Stage, is_alive, send, until
+
+LOOPBACK = ("0100007F", "00000000000000000000000001000000")
+ONCE = ("--callers", "8", "--rounds", "1")
+
+
+class Server(Stage):
+    def setUp(self) -> None:
+        super().setUp()
+        self.fake({"poolmux": {"pool": {"look": True}}})
+
+    def seen(self, *words: str) -> Dict[str, Any]:
+        self.quick("--strategies", "pool", *ONCE, *words)
+        lap: Dict[str, Any] = self.laps()[-1]
+        return lap
+
+    def test_it_listens_on_loopback_only_and_keeps_nothing(self) -> None:
+        lap = self.seen()
+        config = lap["config"]
+        port = f"{int(config['port']):04X}"
+        addresses = [a.split(":")[0] for a in lap["listeners"] if a.split(":")[1] == port]
+        self.assertTrue(addresses)
+        self.assertLessEqual(set(addresses), set(LOOPBACK))
+        self.assertEqual((config["save"], config["appendonly"]), ("", "no"))
+        self.assertGreater(int(config["maxmemory"]), 0)
+        self.assertTrue(config["dir"].startswith(self.tmp))
+        self.assertFalse(is_alive(lap["server_pid"]))
+
+    def test_a_unix_socket_needs_no_port(self) -> None:
+        lap = self.seen("--transports", "unix")
+        self.assertEqual(lap["config"]["port"], "0")
+
+    def test_tls_has_certificates_that_hold(self) -> None:
+        if not shutil.which("openssl"):
+            self.skipTest("there is no openssl program")
+        lap = self.seen("--transports", "tls")
+        self.assertRegex(lap["words"][3], r"^rediss://127\.0\.0\.1:\d+\?tls\.ca_file=/.*ca\.crt$")
+        self.assertEqual(lap["config"]["port"], "0")
+
+    def test_tls_without_openssl_is_told(self) -> None:
+        path = os.path.join(self.home, "bin")
+        os.mkdir(path)
+        server = shutil.which("redis-server") or shutil.which("valkey-server")
+        if not server:
+            self.skipTest("there is no server program by its own name")
+        os.environ["POOLMUX_SERVER"] = server
+        self.addCleanup(os.environ.pop, "POOLMUX_SERVER")
+        for tool in ("sh", "python3"):
+            os.symlink(shutil.which(tool) or "", os.path.join(path, tool))
+        before = os.environ["PATH"]
+        os.environ["PATH"] = path
+        self.addCleanup(os.environ.__setitem__, "PATH", before)
+        self.quick("--transports", "tls", "--strategies", "pool", *ONCE, status=1)
+        self.assertIn("TLS: there is no openssl program", self.err)
+
+    def test_a_server_that_does_not_start_is_told(self) -> None:
+        path = os.path.join(self.home, "odd-server")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\necho this is no server >&2\nexit 1\n")
+        os.chmod(path, 0o755)
+        os.environ["POOLMUX_SERVER"] = path
+        self.addCleanup(os.environ.pop, "POOLMUX_SERVER")
+        self.quick("--strategies", "pool", *ONCE, status=1)
+        self.assertIn("the private server does not start: this is no server", self.err)
+
+
+class Endings(Stage):
+    """A lap of many seconds is interrupted, with another one done before."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        slow = {"look": True, "sleep": 30}
+        self.fake({"poolmux": {"pool": {"look": True}, "mux": slow}})
+        self.results = os.path.join(self.home, "results.json")
+        self.since = time.monotonic()
+
+    def begun(self, laps: int = 2) -> "subprocess.Popen[str]":
+        words = ("--strategies", "pool,mux", "--callers", "8", "--seconds", "0.05")
+        process = self.start(*words, "--json", self.results)
+        until("the slow lap", lambda: len(self.laps()) == laps)
+        return process
+
+    def all_gone(self) -> None:
+        laps = self.laps()
+        pids = [lap["pid"] for lap in laps] + [laps[0]["server_pid"]]
+        until("the end of all processes", lambda: not any(is_alive(pid) for pid in pids), 5)
+        until("the end of all files", lambda: not os.listdir(self.tmp), 5)
+        self.assertLess(time.monotonic() - self.since, 20)
+
+    def interrupted(self, number: "signal.Signals") -> None:
+        process = self.begun()
+        send(process, number)
+        self.ended(process, 128 + number)
+        self.assertIn("INCOMPLETE: interrupted after 0 of 5 rounds", self.out)
+        self.assertRegex(self.out, r"(?m)^pool +1,000 ")
+        self.assertRegex(self.out, r"(?m)^mux +not measured$")
+        results = self.read_json(self.results)
+        self.assertTrue(results["incomplete"])
+        self.assertEqual([len(r["rounds"]) for r in results["results"]], [1, 0])
+        self.all_gone()
+
+    def test_an_interrupt_ends_it_with_what_there_is(self) -> None:
+        self.interrupted(signal.SIGINT)
+
+    def test_so_does_a_request_to_terminate(self) -> None:
+        self.interrupted(signal.SIGTERM)
+
+    def test_so_does_a_terminal_that_is_closed(self) -> None:
+        self.interrupted(signal.SIGHUP)
+
+    def test_one_that_is_killed_leaves_nothing(self) -> None:
+        process = self.begun()
+        send(process, signal.SIGKILL)
+        process.wait()
+        self.all_gone()
+        self.assertFalse(os.path.exists(self.results))
+
+    def test_a_second_interrupt_ends_it_at_once(self) -> None:
+        stubborn = {"look": True, "sleep": 30, "stubborn": True}
+        self.fake({"poolmux": {"pool": {"look": True}, "mux": stubborn}})
+        process = self.begun()
+        send(process, signal.SIGINT)
+        time.sleep(0.2)  # it waits for the worker, which does not listen
+        self.assertIsNone(process.poll())
+        send(process, signal.SIGINT)
+        process.wait(5)
+        self.assertEqual(process.returncode, -signal.SIGINT)
+        self.all_gone()
+
+    def test_a_signal_that_is_ignored_stays_ignored(self) -> None:
+        self.fake({"poolmux": {"pool": {"sleep": 0.5}}})
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            words = ("--strategies", "pool", *ONCE, "--seconds", "0.05")
+            process = self.start(*words)
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        until("a lap", self.laps)
+        send(process, signal.SIGHUP)
+        self.ended(process, 0)
+
+    def test_output_that_nobody_reads_is_no_trouble(self) -> None:
+        ours, theirs = os.pipe()
+        os.close(ours)
+        self.fake({"poolmux": {"pool": {}}})
+        process = self.start("--strategies", "pool", *ONCE, "--seconds", "0.05", stdout=theirs)
+        os.close(theirs)
+        self.ended(process, 128 + signal.SIGPIPE)
+        self.assertEqual(self.err, "")
+
+    def test_results_that_cannot_be_written_are_told(self) -> None:
+        """The table is printed nevertheless."""
+        self.fake({"poolmux": {"pool": {"sleep": 0.5}}})
+        where = os.path.join(self.home, "where")
+        os.mkdir(where)
+        path = os.path.join(where, "x")
+        process = self.start("--strategies", "pool", *ONCE, "--seconds", "0.05", "--json", path)
+        until("the lap", self.laps)
+        os.rmdir(where)
+        self.ended(process, 1)
+        self.assertIn(f"--json: {path}: No such file or directory", self.err)
+        self.assertRegex(self.out, r"(?m)^pool +1,000 ")
