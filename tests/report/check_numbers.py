@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Each number of the results stands in a table of the report, and in the right place."""
+
+import unittest
+
+from made import usual
+from page import rendered, value
+
+METRICS = (
+    ("Calls per second: all callers together", ("rate",)),
+    ("p50: half of the calls end within", ("latency_us", "all", "p50")),
+    ("p99: 99 of 100 calls end within", ("latency_us", "all", "p99")),
+    ("p99.9: 999 of 1,000 calls end within", ("latency_us", "all", "p999")),
+    ("Client, in the program: user time per call", ("cpu_us_per_call", "user")),
+    ("Client, in the kernel: system time per call", ("cpu_us_per_call", "system")),
+    ("Server: user and system time per call", ("cpu_us_per_call", "server")),
+    ("Commands per write: of the client to its sockets", ("commands_per_write",)),
+    ("Commands per read: of the client from its sockets", ("commands_per_read",)),
+    ("Sleeps per call: times that a thread gave up its processor to wait", ("sleeps_per_call",)),
+)
+OTHERS = {
+    "calls": "calls",
+    "commands": "commands",
+    "failed": "calls that failed",
+    "command_rate": "commands/s",
+    "cpu_foreign": "CPU used by others, part of 1",
+    "connections": "connections",
+    "server_bytes_in_per_call": "bytes to the server per call",
+    "server_bytes_out_per_call": "bytes from the server per call",
+    "new_figure": "new figure",
+}
+
+
+class Numbers(unittest.TestCase):
+    """Each number of the results stands in a table, right to three digits."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.made = usual()
+        for one in cls.made["results"]:
+            for which, number in (("median", 42.5), ("low", 41.5), ("high", 43.25)):
+                one[which]["new_figure"] = number
+        cls.page = rendered(cls.made)
+
+    def same(self, wanted, cell_text, about):
+        for right, have in zip(wanted, value(cell_text)):
+            self.assertAlmostEqual(
+                right, have, delta=abs(right) * 0.0051 + 1e-9, msg=(about, cell_text)
+            )
+
+    def each(self):
+        for one in self.made["results"]:
+            yield one, self.made["transports"].index(one["transport"]), "%d" % one["callers"]
+
+    def three(self, one, *path):
+        found = []
+        for which in ("median", "low", "high"):
+            told = one[which]
+            for key in path:
+                told = told[key]
+            found.append(told)
+        return found
+
+    def test_what_is_drawn(self):
+        for one, table, callers in self.each():
+            for caption, path in METRICS:
+                row = self.page.row(caption, one["contestant"], table=table)
+                self.same(
+                    self.three(one, *path), row[callers], (caption, one["contestant"], callers)
+                )
+
+    def test_the_ratio_to_the_reference(self):
+        caption = "Against pool: calls per second, those of pool in the same round being 1"
+        for one, table, callers in self.each():
+            row = self.page.row(caption, one["contestant"], table=table)
+            self.same(
+                [one["ratio"][which] for which in ("median", "low", "high")], row[callers], caption
+            )
+
+    def test_latency_over_time(self):
+        for one, table, callers in self.each():
+            caption = "%s caller%s: p99 of each slice of a lap" % (
+                callers,
+                "" if callers == "1" else "s",
+            )
+            for index in range(5):
+                values = sorted(lap["slices"][index]["p99_us"] for lap in one["rounds"])
+                row = self.page.row(caption, "%g" % (index / 10), table=table)
+                self.same([values[2], values[1], values[3]], row[one["contestant"]], caption)
+
+    def test_latency_of_each_kind_of_calls(self):
+        for one, table, callers in self.each():
+            for kind in ("all", "get", "set"):
+                row = self.page.row(
+                    "Latency by kind of calls", one["contestant"], callers, kind, table=table
+                )
+                for key, head in (
+                    ("p50", "p50"),
+                    ("p90", "p90"),
+                    ("p99", "p99"),
+                    ("p999", "p99.9"),
+                    ("max", "longest"),
+                ):
+                    self.same(self.three(one, "latency_us", kind, key), row[head], (kind, key))
+
+    def test_what_no_figure_shows_even_what_is_not_known_yet(self):
+        drawn = {path[0] for _, path in METRICS}
+        self.assertEqual(set(OTHERS) | drawn, set(self.made["results"][0]["median"]))
+        for one, table, callers in self.each():
+            row = self.page.row(
+                "What no figure shows, per lap", one["contestant"], callers, table=table
+            )
+            for key, head in OTHERS.items():
+                self.same(self.three(one, key), row[head], key)
+
+    def test_counters_and_rounds(self):
+        for one, table, callers in self.each():
+            row = self.page.row(
+                "Calls per second, round by round", one["contestant"], callers, table=table
+            )
+            for lap in one["rounds"]:
+                self.same([lap["rate"]] * 3, row["round %d" % lap["round"]], "rounds")
+            if one["contestant"] == "hybrid":
+                row = self.page.row(
+                    "Counters of the libraries", "hybrid", callers, "routed_lane", table=table
+                )
+                self.same([1234567] * 3, row["per lap"], "counters")
+
+    def test_each_line_of_a_drawing_is_named_at_its_end(self):
+        for svg in self.page.drawings():
+            texts = [part.text for part in svg.iter("text")]
+            if texts:
+                for name in ("pool", "mux", "hybrid", "hiredis-threads", "hiredis-pipeline"):
+                    self.assertEqual(1, texts.count(name))
+        self.assertEqual(2 * (2 + 3 + 4 + 3 + 3) + 5, len(self.page.drawings()))
+
+    def test_how_it_was_measured(self):
+        text = self.page.text()
+        for told in (
+            "2026-11-29, 18:40 UTC",
+            "A processor",
+            "2 cores",
+            "4 GiB",
+            "Linux 6.1",
+            "redis 7.0.15",
+            "0.14.1",
+            "poolmux-bench --preset made --seed 7",
+            "5 rounds of each contestant",
+            "measures for 1 s after a warm-up of 200 ms",
+            "prefix",
+            "poolmux-bench:",
+        ):
+            self.assertIn(told, text)
+
+
+if __name__ == "__main__":
+    unittest.main()
