@@ -103,11 +103,6 @@ int64_t histogram_quantile(const struct histogram *h, double q)
   return (int64_t)h->max_ns;
 }
 
-double histogram_mean(const struct histogram *h)
-{
-  return h->count ? (double)h->sum_ns / (double)h->count : 0;
-}
-
 /* ---- medians ---- */
 
 static int compare(const void *a, const void *b)

@@ -21,7 +21,6 @@ void histogram_merge(struct histogram *, const struct histogram *from);
 void histogram_clear(struct histogram *); /* touches no more than was used */
 int64_t histogram_upper(size_t bucket);   /* ns: no value in it is larger, but in the last one */
 int64_t histogram_quantile(const struct histogram *, double q); /* ns; 0 when empty */
-double histogram_mean(const struct histogram *);                /* ns; 0 when empty */
 
 /* Sorts the values; the middle one of them, and the quarters around it. */
 struct spread {
