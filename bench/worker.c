@@ -65,11 +65,16 @@ static int read_seconds(const char *text, double low, double *ret)
 
 static const struct way *find_way(const struct worker *worker, const char *name)
 {
+  char all[WHY_SIZE] = "";
+  size_t len = 0;
+
   for (int i = 0; i < worker->n; i++) {
     if (strcmp(worker->ways[i].name, name) == 0)
       return &worker->ways[i];
+    len +=
+        (size_t)snprintf(all + len, sizeof all - len, "%s%s", i ? ", " : "", worker->ways[i].name);
   }
-  return NULL;
+  die("--way %s: there is no such way; there are %s", name, all);
 }
 
 static int read_setting(struct plan *plan, const char *text)
@@ -89,7 +94,7 @@ static int read_option(const struct worker *worker, struct plan *plan, int optio
   switch (option) {
   case 'w':
     plan->way = find_way(worker, optarg);
-    return plan->way != NULL;
+    return 1;
   case 'u':
     plan->url = optarg;
     return 1;

@@ -66,17 +66,23 @@ static void print_usage(const struct lap *lap, FILE *out)
   fprintf(out, "server name %s\nserver version %s\n", b->server_name, b->server_version);
 }
 
-/* Calls that were due in time, and what became of them. */
+/* How many calls were due before the lap's end. */
+static long calls_due(const struct lap *lap)
+{
+  long n = (long)((double)(lap->until_ns - lap->begun_ns) / lap->step_ns) - 1;
+
+  if (lap->most != LONG_MAX)
+    return lap->most;
+  for (n = n < 0 ? 0 : n; ticket_due(lap, n) < lap->until_ns; n++)
+    continue;
+  return n;
+}
+
 static void print_schedule(const struct lap *lap, FILE *out)
 {
-  double due = (double)(lap->until_ns - lap->begun_ns) / (lap->step_ns > 0 ? lap->step_ns : 1);
-
-  if (lap->step_ns <= 0)
-    return;
-  if (lap->most != LONG_MAX)
-    due = (double)lap->most;
-  fprintf(out, "schedule %.0f %llu %llu %lld\n", due, (unsigned long long)lap->begun,
-          (unsigned long long)lap->late, (long long)lap->latest_ns);
+  if (lap->step_ns > 0)
+    fprintf(out, "schedule %ld %llu %llu %lld\n", calls_due(lap), (unsigned long long)lap->begun,
+            (unsigned long long)lap->late, (long long)lap->latest_ns);
 }
 
 void lap_print(struct lap *lap, const struct worker *worker, FILE *out)
