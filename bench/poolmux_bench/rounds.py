@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rounds: in each all contestants make one lap at every transport and number of callers, in turn,
-and each round begins with another one. So what the machine does meanwhile hits all of them alike."""
+and each round begins with another one. What the machine does meanwhile hits all of them alike."""
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from . import lap, spread

@@ -151,8 +151,9 @@ def _cell(results: Dict[str, Any], transport: str, callers: int) -> Iterator[str
 def _head(results: Dict[str, Any]) -> Iterator[str]:
     machine, server, workload = results["machine"], results["server"], results["workload"]
     memory = machine["memory_bytes"] / 2**30
+    rounds = _many(results["rounds"], "round")
     yield (
-        f"workload {workload['name']} ({workload['source']}), {_many(results['rounds'], 'round')} of "
+        f"workload {workload['name']} ({workload['source']}), {rounds} of "
         f"{results['seconds']:g} s after {results['warmup']:g} s of warm-up"
     )
     yield (

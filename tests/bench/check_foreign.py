@@ -19,7 +19,7 @@ class Foreign(Stage):
         for key in ("poolmux-bench:mine", "poolmux-bench:", "mine", "poolmux-bench?x"):
             self.somebody.call("SET", key, "x")
         self.mine = self.somebody.keys()
-        self.fake({"poolmux": {"pool": {"write": 2500}, "mux": {"write": 20, "sleep": 30}}})
+        self.fake({"poolmux": {"pool": {"write": 2500}, "mux": {"write": 20, "sleep": 60}}})
         self.to = ("--url", self.somebody.url, "--allow-writes", "--strategies")
 
     def test_it_is_refused_and_not_even_connected_to(self) -> None:
@@ -56,7 +56,7 @@ class Foreign(Stage):
         until("the lap", self.laps)
         send(process, number)
         process.wait()
-        until("the removal of all keys", lambda: self.somebody.keys() == self.mine, 5)
+        until("the removal of all keys", lambda: self.somebody.keys() == self.mine, 15)
         self.assertFalse(is_alive(self.laps()[0]["pid"]))
 
     def test_keys_are_removed_when_it_is_interrupted(self) -> None:

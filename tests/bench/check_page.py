@@ -87,3 +87,49 @@ class Keys(Stage):
         for key, row in table.items():
             with self.subTest(key=key):
                 self.assertRegex(told[key], rf"(^|[ ;]){re.escape(row[0])}[ .]")
+
+
+class Examples(Stage):
+    """What the page shows comes out, with other numbers; each lap is made short."""
+
+    def commands(self) -> List[List[str]]:
+        """Each command with the lines below it."""
+        found: List[List[str]] = []
+        for block in re.findall(r"^\.Bd -literal\n(.*?)^\.Ed", section("EXAMPLES"), re.M | re.S):
+            for line in block.splitlines():
+                if line.startswith("$ "):
+                    found.append([line[2:]])
+                else:
+                    found[-1].append(line)
+        return found
+
+    def shapes(self, lines: List[str]) -> List[str]:
+        """Without what another machine says in other words."""
+        odd = r"^(machine|server|versions|  |warning)|of the calls began|does not reach"
+        kept = [line for line in lines if line and not re.search(odd, line)]
+        numbers = [re.sub(r"\d[\d.,]*", "#", line) for line in kept]
+        return [" ".join(re.sub(r"# (us|ms|s)\b", "# T", line).split()) for line in numbers]
+
+    def shown_by(self, command: str) -> List[str]:
+        """A file that is shown is made; the driver is run."""
+        words = command.split()
+        self.assertEqual(words[0], "poolmux-bench", command)
+        short = [] if "--url" in words else ["--seconds", "0.05"]
+        self.libexec = os.path.join(BUILD, "bench")
+        self.ended(self.start(*words[1:], *short, cwd=self.home), 2 if "--url" in words else 0)
+        return (self.out + self.err).splitlines()
+
+    def test_they_print_what_the_page_shows(self) -> None:
+        commands = self.commands()
+        self.assertGreaterEqual(len(commands), 4)
+        for command, *lines in commands:
+            with self.subTest(command=command):
+                if command.startswith("cat "):
+                    path = os.path.join(self.home, command[4:])
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write("\n".join(lines) + "\n")
+                    continue
+                have = self.shapes(self.shown_by(command))
+                self.assertTrue(lines)
+                for line in self.shapes(lines):
+                    self.assertIn(line, have)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A worker for the tests of poolmux-bench: what it prints is told by fake.json in the directory that
-is its first argument. Each lap is noted in laps.log there."""
+"""A worker for the tests of poolmux-bench: it prints what fake.json tells, in the directory that is
+its first argument. Each lap is noted in laps.log there."""
 import json
 import os
 import signal
