@@ -13,7 +13,6 @@ from .workload import Keys, parsed_keys
 PROGRAM = re.compile(r"^poolmux-bench-([a-z0-9+-]+)$")
 OURS = "poolmux"
 ORDER = (OURS, "hiredis", "libevent")
-MISSING = "peers.txt"  # lines NAME<TAB>found or missing<TAB>REASON
 ASK_S = 30
 
 
@@ -81,9 +80,10 @@ def _ways(program: str, library: str) -> List[Contestant]:
     return found
 
 
-def _not_built(directory: str, built: Iterable[str]) -> List[Contestant]:
+def _not_built(peers: str, built: Iterable[str]) -> List[Contestant]:
+    """The file has lines NAME<TAB>found or missing<TAB>REASON."""
     try:
-        with open(os.path.join(directory, MISSING), encoding="utf-8") as file:
+        with open(peers, encoding="utf-8") as file:
             rows = [line.rstrip("\n").split("\t") for line in file]
     except OSError:
         return []
@@ -126,12 +126,12 @@ def check_values(directory: str, settings: Sequence[str]) -> None:
         raise Misuse(str(problem)) from problem
 
 
-def find(directory: str) -> List[Contestant]:
+def find(directory: str, peers: str) -> List[Contestant]:
     programs = _programs(directory)
     found = []
     for library in sorted(programs, key=_rank):
         found += _ways(programs[library], library)
-    return found + _not_built(directory, programs)
+    return found + _not_built(peers, programs)
 
 
 def _named(contestants: Sequence[Contestant], option: str, name: str) -> List[Contestant]:

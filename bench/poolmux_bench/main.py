@@ -159,7 +159,7 @@ def _shown(arguments: List[str], url: "Url | None") -> List[str]:
 
 def _run(places: Places, arguments: List[str]) -> int:
     opts = options.read(places.version, arguments)
-    found = contestants.find(places.libexec)
+    found = contestants.find(places.libexec, places.peers)
     if opts.list:
         keys = contestants.keys(places.libexec)
         print("\n".join(listing.lines(places.presets, found, keys)))

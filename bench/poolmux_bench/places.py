@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Where the presets and the workers are. The environment overrides what was installed."""
+"""Where presets and workers are, and what is said of those that are missing. The environment
+overrides what was installed."""
 import os
 
 
@@ -8,3 +9,5 @@ class Places:
         self.presets = os.path.join(data, "presets")
         self.libexec = os.environ.get("POOLMUX_BENCH_LIBEXEC") or libexec
         self.version = version
+        known = [os.path.join(place, "peers.txt") for place in (self.libexec, data)]
+        self.peers = known[0] if os.path.exists(known[0]) else known[1]  # built, installed
