@@ -24,13 +24,18 @@ static void one_call(struct lap *lap, struct call *call, int64_t since_ns)
   call_record(call);
 }
 
-/* Each makes its next call as soon as the last one is over. */
+/* Each makes its next call as soon as the last one is over; the first one also when the machine was
+ * elsewhere for the whole time. */
 static void closed_loop(struct lap *lap, struct call *call)
 {
-  int64_t now;
+  int64_t now = now_ns();
 
-  for (; call->left > 0 && (now = now_ns()) < lap->until_ns; call->left--)
+  for (; call->left > 0; call->left--) {
     one_call(lap, call, now);
+    now = now_ns();
+    if (now >= lap->until_ns)
+      return;
+  }
 }
 
 /* Who is free takes the next call that is due, and waits until it is. If nobody is free it begins
