@@ -38,16 +38,21 @@ def _rank(library: str) -> Tuple[int, str]:
     return (ORDER.index(library) if library in ORDER else len(ORDER), library)
 
 
+def plain(text: str) -> str:
+    """Does nothing to a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def reason(process: "subprocess.Popen[str]", said: str) -> str:
     """The last line, without the names of program and way."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if lines:
-        return re.sub(r"^(\S*/)?poolmux-bench-[^\s:]+( [^\s:]+)?: ", "", lines[-1])
+        return plain(re.sub(r"^(\S*/)?poolmux-bench-[^\s:]+( [^\s:]+)?: ", "", lines[-1]))
     code = process.returncode
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with status {code}"
 
 
-def ask(program: str, words: Sequence[str], **more: Any) -> str:
+def ask(program: str, words: Sequence[str], patience: float = ASK_S, **more: Any) -> str:
     """What it prints; else a Problem that says why not."""
     try:
         process = children.start(
@@ -56,9 +61,9 @@ def ask(program: str, words: Sequence[str], **more: Any) -> str:
     except OSError as error:
         raise Problem(str(error)) from error
     try:
-        out, err = process.communicate(timeout=ASK_S)
+        out, err = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired as error:
-        raise Problem(f"{program}: no answer after {ASK_S} s") from error
+        raise Problem(f"{program}: no answer after {patience:.0f} s") from error
     finally:
         children.end(process, 0)
     if process.returncode != 0:
@@ -147,6 +152,8 @@ def choose(
 ) -> List[Contestant]:
     """In the order in which they were named; the missing ones last."""
     own = [c for c in contestants if c.kind == "poolmux"]
+    if all(c.missing for c in own):
+        raise Problem(str(own[0].missing))
     others = [c for c in contestants if c.kind == "peer"]
     chosen: List[Contestant] = []
     for name in strategies:

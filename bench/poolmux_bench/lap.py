@@ -73,7 +73,7 @@ class _Words:
             name, _, version = rest.partition(" ")
             self.versions[name] = version
         elif head == "error":
-            self.errors.append(rest)
+            self.errors.append(contestants.plain(rest))
         elif head == "seconds":
             self.seconds = float(words[0])
         elif head == "sleeps":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From the command line to what comes out."""
 import argparse
+import io
 import os
-import resource
 import signal
 import sys
 from typing import Any, Dict, List, NamedTuple
@@ -22,7 +22,7 @@ from .workload import Workload
 BUDGET_S, BESIDES_S = 24.0, 0.06  # of a run; of a lap beside what it measures
 SHORTEST_S, LONGEST_S = 0.2, 2.0
 WARMUP_SHARE = 5
-OPEN_FILES = 16384
+FILL_S = 600  # for the keys of a workload
 
 
 class Task(NamedTuple):
@@ -66,14 +66,6 @@ def _plan(opts: argparse.Namespace, taking_part: List[Contestant], transports: L
     return plan._replace(seconds=seconds, warmup=warmup)
 
 
-def _more_files() -> None:
-    """A connection for each of many callers takes more than is usual."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-
-
 def _measure(
     task: Task, places: Places, arguments: List[str], server: Server, signals: Signals
 ) -> int:
@@ -82,7 +74,8 @@ def _measure(
     plan = task.plan._replace(settings=task.workload.arguments())
     progress = Progress(plan.laps, plan.rounds, task.options.quiet)
     try:
-        _fill(plan, places, server)
+        progress.say("writing the keys")
+        _fill(plan, places, server, signals)
         outcome = rounds.run(plan, server, signals, progress.show)
     finally:
         progress.clear()
@@ -91,12 +84,13 @@ def _measure(
     return _status(outcome)
 
 
-def _fill(plan: Plan, places: Places, server: Server) -> None:
+def _fill(plan: Plan, places: Places, server: Server, signals: Signals) -> None:
     words = ["--fill", "--seed", str(plan.seed), *plan.settings]
     if not server.secret:
         words += ["--url", server.control]
     environment = lap.environment(server.control, server.secret)
-    contestants.ask(contestants.ours(places.libexec), words, env=environment)
+    with signals.waiting():
+        contestants.ask(contestants.ours(places.libexec), words, FILL_S, env=environment)
 
 
 def _status(outcome: Outcome) -> int:
@@ -119,7 +113,6 @@ def _tell(opts: argparse.Namespace, found: Dict[str, Any]) -> None:
 def _with_server(task: Task, places: Places, arguments: List[str], url: "Url | None") -> int:
     keeper, signals = Keeper(), Signals()
     signals.catch()
-    _more_files()
     try:
         server: Server
         if url:
@@ -175,6 +168,9 @@ def _run(places: Places, arguments: List[str]) -> int:
 
 
 def main(places: Places, arguments: List[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return _run(places, arguments)
     except Problem as problem:

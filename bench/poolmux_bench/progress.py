@@ -21,13 +21,15 @@ class Progress:
         seconds = (time.monotonic() - self._started) / done * (self._laps - done)
         return f", {seconds:.0f} s left" if seconds < 120 else f", {seconds / 60:.0f} min left"
 
+    def say(self, text: str) -> None:
+        if self._on:
+            width = shutil.get_terminal_size().columns - 1
+            print(ERASE + text[:width], end="", file=sys.stderr, flush=True)
+
     def show(self, done: int, number: int, cell: Cell) -> None:
-        if not self._on:
-            return
         what = f"{cell.transport}, {cell.callers} callers, {cell.contestant.name}"
         text = f"{done * 100 // self._laps:3d} %  round {number}/{self._rounds}: {what}"
-        width = shutil.get_terminal_size().columns - 1
-        print(ERASE + (text + self._left(done))[:width], end="", file=sys.stderr, flush=True)
+        self.say(text + self._left(done))
 
     def clear(self) -> None:
         if self._on:

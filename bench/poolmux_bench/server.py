@@ -73,7 +73,10 @@ class Private(Server):
         self._process: Optional["subprocess.Popen[str]"] = None
         self._connection: Optional[Connection] = None
         program = _program()
-        self._directory = tempfile.mkdtemp(prefix="poolmux-bench-")
+        try:
+            self._directory = tempfile.mkdtemp(prefix="poolmux-bench-")
+        except OSError as error:
+            raise Problem(f"no directory for the private server: {error}") from error
         keeper.owe(directory=self._directory)
         try:
             self._prepare(program, "tls" in transports)

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The results as text, from the same dictionary that is written as JSON; at most 99 columns."""
+"""The results as text, from the same dictionary that is written as JSON; at most 99 columns wide."""
 import textwrap
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 WIDTH = 99
-NAME = 20
-CLASS_COLUMN = 9
+NAME = 18
+CLASS_COLUMN, CLASSES_AT_ONCE = 9, 7
 LATE_LIMIT = 0.01
 REACHED = 0.98
-CONSUMED = ("pop", "message")
 LEGEND = """\
 calls/s   medians of the rounds, as all figures are; +-: half of what is between their quarters
 ratio     of the calls per second to those of the first line in the same round
@@ -51,9 +50,12 @@ def _half_width(result: Dict[str, Any]) -> str:
     return f"{(high - low) / 2 / median:.0%}"
 
 
-def _heading(title: str) -> str:
-    return (
-        f"{title:{NAME}} {'calls/s':>9} {'+-':>4} {'ratio':>5} {'p50':>8} {'p99':>8} {'p99.9':>8} "
+Row = Tuple[str, str]  # a name, or a title, and what stands beside it
+
+
+def _heading(title: str) -> Row:
+    return title, (
+        f"{'calls/s':>9} {'+-':>4} {'ratio':>5} {'p50':>7} {'p99':>7} {'p99.9':>7} "
         f"{'client':>6} {'server':>6} {'cmds/wr':>7} {'sleeps':>6}"
     )
 
@@ -62,23 +64,23 @@ def _measured(result: Dict[str, Any]) -> str:
     figures = result["median"]
     times, cpu = figures["latency_us"].get("all") or {}, figures["cpu_us_per_call"]
     ratio = _number(result["ratio"]["median"]) if result["ratio"] else "-"
-    times_text = " ".join(f"{duration(times.get(p)):>8}" for p in ("p50", "p99", "p999"))
+    times_text = " ".join(f"{duration(times.get(p)):>7}" for p in ("p50", "p99", "p999"))
     return (
-        f"{result['contestant']:{NAME}} {count(figures['rate']):>9} {_half_width(result):>4} "
-        f"{ratio:>5} {times_text} {_number(_sum(cpu['user'], cpu['system'])):>6} "
-        f"{_number(cpu['server']):>6} {_number(figures['commands_per_write']):>7} "
-        f"{_number(figures['sleeps_per_call']):>6}"
+        f"{count(figures['rate']):>9} {_half_width(result):>4} {ratio:>5} {times_text} "
+        f"{_number(_sum(cpu['user'], cpu['system'])):>6} {_number(cpu['server']):>6} "
+        f"{_number(figures['commands_per_write']):>7} {_number(figures['sleeps_per_call']):>6}"
     )
 
 
-def _row(result: Dict[str, Any]) -> Iterator[str]:
+def _row(result: Dict[str, Any]) -> Iterator[Row]:
+    name = result["contestant"]
     for word in ("skipped", "failed"):
         if result[word] is not None:
-            yield f"{result['contestant']:{NAME}} {word}: {result[word]}"
+            yield name, f"{word}: {result[word]}"
     if result["failed"] is None and result["median"] is not None:
-        yield _measured(result)
+        yield name, _measured(result)
     elif result["failed"] is None and result["skipped"] is None:
-        yield f"{result['contestant']:{NAME}} not measured"
+        yield name, "not measured"
 
 
 def _classes(results: Sequence[Dict[str, Any]]) -> List[str]:
@@ -86,21 +88,19 @@ def _classes(results: Sequence[Dict[str, Any]]) -> List[str]:
     return [name for name in dict.fromkeys(n for table in named for n in table) if name != "all"]
 
 
-def _by_class(results: Sequence[Dict[str, Any]]) -> Iterator[str]:
+def _by_class(results: Sequence[Dict[str, Any]]) -> Iterator[Row]:
     """What calls of different kinds get; of GET and SET alone the figures above tell enough."""
     classes = _classes(results)
     if not set(classes) - {"get", "set"}:
         return
-    at_once = (WIDTH - NAME) // (CLASS_COLUMN + 1)
-    for first in range(0, len(classes), at_once):
-        some = classes[first : first + at_once]
-        yield f"{'p99 of':{NAME}}" + "".join(f" {_short(n):>{CLASS_COLUMN}}" for n in some)
+    for first in range(0, len(classes), CLASSES_AT_ONCE):
+        some = classes[first : first + CLASSES_AT_ONCE]
+        yield "p99 of", " ".join(f"{_short(n):>{CLASS_COLUMN}}" for n in some)
         for result in results:
             if result["median"]:
                 table = result["median"]["latency_us"]
                 cells = (duration((table.get(n) or {}).get("p99")) for n in some)
-                line = "".join(f" {text:>{CLASS_COLUMN}}" for text in cells)
-                yield f"{result['contestant']:{NAME}}{line}"
+                yield result["contestant"], " ".join(f"{text:>{CLASS_COLUMN}}" for text in cells)
 
 
 def _short(name: str) -> str:
@@ -138,12 +138,16 @@ def _rate_wanted(results: Dict[str, Any]) -> float:
 
 
 def _cell(results: Dict[str, Any], transport: str, callers: int) -> Iterator[str]:
-    here = [r for r in results["results"] if (r["transport"], r["callers"]) == (transport, callers)]
-    yield ""
-    yield _heading(f"{transport}, {_many(callers, 'caller')}")
+    place = (transport, callers)
+    here = [r for r in results["results"] if (r["transport"], r["callers"]) == place]
+    rows = [_heading(f"{transport}, {_many(callers, 'caller')}")]
     for result in here:
-        yield from _row(result)
-    yield from _by_class(here)
+        rows += _row(result)
+    rows += _by_class(here)
+    width = max(NAME, *(len(name) for name, _ in rows))
+    yield ""
+    for name, text in rows:
+        yield f"{name:{width}} {text}"
     yield from _failures(here)
     yield from _late(here, _rate_wanted(results))
 

@@ -115,6 +115,13 @@ class Options(Stage):
         self.run_bench(status=1)
         self.assertIn(f"no worker poolmux-bench-poolmux in {self.libexec}", self.err)
 
+    def test_a_worker_that_cannot_be_asked_says_why(self) -> None:
+        path = os.path.join(self.libexec, "poolmux-bench-poolmux")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\necho a library is gone >&2\nexit 127\n")
+        self.run_bench(status=1)
+        self.assertEqual(self.err, "poolmux-bench: a library is gone\n")
+
     def test_without_a_server_program_it_says_so(self) -> None:
         os.environ["POOLMUX_SERVER"] = "no-such-server"
         self.addCleanup(os.environ.pop, "POOLMUX_SERVER")

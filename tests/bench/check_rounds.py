@@ -69,8 +69,8 @@ class Rounds(Stage):
         self.assertEqual(
             rows[2].split(), "mux 2,400 8% 2.00 200 us 400 us 4.00 ms 15.00 2.00 4.00 0.50".split()
         )
-        self.assertEqual(rows[3], "hiredis-async        failed: the reason")
-        self.assertEqual(rows[4], "hiredis-pipeline     skipped: no pushes in a pipeline")
+        self.assertEqual(rows[3], "hiredis-async      failed: the reason")
+        self.assertEqual(rows[4], "hiredis-pipeline   skipped: no pushes in a pipeline")
         self.assertEqual(rows[5].split(), "p99 of get set pop".split())
         self.assertEqual(rows[6].split(), "pool 200 us 400 us 7.00 ms".split())
         self.assertEqual(rows[7].split(), "mux 200 us 400 us -".split())
@@ -181,9 +181,9 @@ class Rounds(Stage):
         self.assertEqual(of(results, "mux")["ratio"]["median"], 1.0)
 
     def test_failed_calls_are_told(self) -> None:
-        self.fake({"poolmux": {"pool": {"failed": 3, "errors": ["timed out"]}}})
+        self.fake({"poolmux": {"pool": {"failed": 3, "errors": ["timed\x1bout"]}}})
         out = self.quick("--strategies", "pool", "--callers", "8", "--rounds", "2")
-        self.assertIn("\npool: 6 calls failed, for example: timed out\n", out)
+        self.assertIn("\npool: 6 calls failed, for example: timed?out\n", out)
 
     def test_a_rate_that_is_not_reached_is_told(self) -> None:
         out = self.quick("--callers", "8", "--rounds", "1", "--set", "rate=2050")

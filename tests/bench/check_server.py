@@ -125,6 +125,16 @@ class Endings(Stage):
         self.all_gone()
         self.assertFalse(os.path.exists(self.results))
 
+    def test_an_interrupt_before_anything_was_measured_says_so(self) -> None:
+        self.fake({"poolmux": {"pool": {"fill_s": 60}}})
+        process = self.start("--strategies", "pool", *ONCE)
+        until("the keys", self.noted)
+        send(process, signal.SIGINT)
+        self.ended(process, 130)
+        self.assertEqual(self.out, "")
+        self.assertEqual(self.err, "poolmux-bench: interrupted before anything was measured\n")
+        self.assertLess(time.monotonic() - self.since, 50)
+
     def test_a_second_interrupt_ends_it_at_once(self) -> None:
         stubborn = {"look": True, "sleep": 60, "stubborn": True}
         self.fake({"poolmux": {"pool": {"look": True}, "mux": stubborn}})

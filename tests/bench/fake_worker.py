@@ -138,6 +138,7 @@ def main() -> int:
             print(f"{key}\t{default}\tvalid for {key}\tthe meaning of {key}")
     elif words[0] == "--fill":
         note(home, {"fill": words})
+        time.sleep(ways.get("pool", {}).get("fill_s", 0))
     elif words == ["--ways"]:
         for way in ways:
             print(f"{way}\tthe way {way} of {library}\t{CAN}")
