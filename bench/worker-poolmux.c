@@ -70,7 +70,7 @@ static void set_number(pmx_options *options, const char *name, long n)
   set(options, name, text);
 }
 
-/* "mux-spin" is mux, and so is "loop". */
+/* "mux-spin" is mux, and so are "mux-callbacks" and "loop". */
 static const char *strategy_of(const struct way *way)
 {
   if (strcmp(way->name, "pool") == 0 || strcmp(way->name, "hybrid") == 0)
@@ -223,6 +223,10 @@ static const struct way ways[] = {
     {.name = "mux-spin",
      .what = "mux with mux.spin=50us: who reads for the others looks for so long before it sleeps",
      .can = "threads" EVERYWHERE,
+     COMMON},
+    {.name = "mux-callbacks",
+     .what = "mux with callbacks, whatever the workload says: beside the same with threads",
+     .can = "callbacks" EVERYWHERE,
      COMMON},
     {.name = "loop",
      .what = "mux with io=loop: callbacks on the one thread that begins the calls",
