@@ -163,7 +163,7 @@ void ask(Flight &flight)
 {
   flight.request.clear();
   if (is_single(flight.c))
-    flight.one = {};
+    std::get<0>(flight.one).emplace();
   else
     flight.all = redis::generic_response{};
   for (int i = 0, n = flight.c->task.n; i < n; i++)
