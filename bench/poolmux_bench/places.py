@@ -6,8 +6,10 @@ import os
 
 class Places:
     def __init__(self, data: str, libexec: str, version: str) -> None:
+        other = os.environ.get("POOLMUX_BENCH_LIBEXEC")
         self.presets = os.path.join(data, "presets")
-        self.libexec = os.environ.get("POOLMUX_BENCH_LIBEXEC") or libexec
+        self.libexec = other or libexec
         self.version = version
-        known = [os.path.join(place, "peers.txt") for place in (self.libexec, data)]
-        self.peers = known[0] if os.path.exists(known[0]) else known[1]  # built, installed
+        beside = os.path.join(self.libexec, "peers.txt")  # of workers that were not installed
+        there = other or os.path.exists(beside)
+        self.peers = beside if there else os.path.join(data, "peers.txt")
