@@ -3,7 +3,7 @@
 HTML; they know nothing of results but the settings of a workload."""
 
 import re
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 TRANSPORTS = {"tcp": "TCP", "unix": "a Unix socket", "tls": "TLS"}
