@@ -19,8 +19,8 @@ from .signals import Signals
 from .url import Url
 from .workload import Workload
 
-BUDGET_S, BESIDES_S = 24.0, 0.06  # of a run; of a lap beside what it measures
-SHORTEST_S, LONGEST_S = 0.2, 2.0
+BUDGET_S, BESIDES_S = 20.0, 0.06  # of a run; of a lap beside what it measures
+SHORTEST_S, LONGEST_S = 0.1, 2.0
 WARMUP_SHARE = 5
 FILL_S = 600  # for the keys of a workload
 

@@ -123,7 +123,7 @@ def parser(version: str) -> argparse.ArgumentParser:
         "--seconds",
         type=_duration(0.05, 3600),
         metavar="S",
-        help="of each lap (so that all take half a minute, but 0.2 to 2)",
+        help="of each lap (so that all take half a minute, but 0.1 to 2)",
     )
     how("--warmup", type=_duration(0, 3600), metavar="S", help="before each lap (a fifth of it)")
     how("--seed", type=_whole(0, 2**63 - 1), metavar="N", default=1, help="of the dice (1)")
