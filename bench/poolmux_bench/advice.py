@@ -13,6 +13,7 @@ Path = Tuple[str, ...]
 
 P99: Path = ("latency_us", "all", "p99")
 DEFAULT = "hybrid"
+KINDS = {"threads": "threads", "callbacks": "callbacks on one thread", "futures": "futures"}
 WORTH = 1.05  # a strategy is preferred for that much throughput,
 SECOND = 1.1  # and among equals for that much less of something else
 BULK = 64 * 1024  # hybrid.bulk_request and hybrid.bulk_reply, unless set
@@ -99,19 +100,21 @@ def beats(
 
 
 def pick(measured: Measured, cells: List[Cell]) -> Tuple[Cell, Optional[str]]:
-    """The best, and what decided: "main"; "p99" or "cpu" among equals; None when nothing does."""
+    """The best, and what decided: "main"; "p99" or "cpu" among equals, where figures are not to be
+    doubted; None when nothing does."""
     if measured.workload.is_open:
         cells = [cell for cell in cells if keeps_up(measured, cell)] or cells
     path, more = main(measured)
     equals = best_of(measured, cells, path, more, WORTH)
     if len(equals) == 1:
         return equals[0], "main"
-    for by, left in (
-        ("p99", best_of(measured, equals, P99, False, SECOND)),
-        ("cpu", cheapest(measured, equals)),
-    ):
-        if len(left) == 1:
-            return left[0], by
+    if not measured.doubtful:
+        for by, left in (
+            ("p99", best_of(measured, equals, P99, False, SECOND)),
+            ("cpu", cheapest(measured, equals)),
+        ):
+            if len(left) == 1:
+                return left[0], by
     return next((cell for cell in equals if cell.contestant == DEFAULT), equals[0]), None
 
 
@@ -136,9 +139,12 @@ def cheapest(measured: Measured, cells: List[Cell]) -> List[Cell]:
     known = [(cpu, cell) for cpu, cell in ((client_cpu(cell), cell) for cell in cells) if cpu]
     if len(known) < len(cells):
         return cells
-    best, _, highest = min(cpu for cpu, _ in known)
-    least = best * max(SECOND, 1 + measured.believed())
-    return [cell for (cpu, low, _), cell in known if not (low > highest and cpu >= least)]
+    best = min(cpu for cpu, _ in known)
+    return [
+        cell
+        for cpu, cell in known
+        if not (measured.differ(cpu, best) and cpu[0] >= SECOND * best[0])
+    ]
 
 
 def keeps_up(measured: Measured, cell: Cell) -> bool:
@@ -257,6 +263,8 @@ def decided(measured: Measured, take: Cell, others: List[Cell], by: Optional[str
         )
     if by == "cpu":
         return "between them CPU decides: %s costs the client less" % take.contestant
+    if any(beats(measured, cell, take, path, more) for cell in equal):
+        return "a difference of less than 5 %% is no reason to leave %s, the default" % DEFAULT
     if take.contestant == DEFAULT:
         return "nothing here speaks against %s, the default" % DEFAULT
     return "nothing here decides between them"
@@ -306,22 +314,36 @@ def costs(take: Cell, others: List[Cell]) -> Optional[str]:
 
 
 def peers(measured: Measured, take: Cell) -> Optional[str]:
-    """What others give, by what the strategy gives that was chosen."""
-    cells = measured.of("peer", take.transport, take.callers)
+    """What others give, by what the strategy gives that was chosen; and apart from them those whose
+    callers are something else, since a thread that waits costs more than a callback."""
+    path, _ = main(measured)
+    cells = [
+        cell
+        for cell in measured.of("peer", take.transport, take.callers)
+        if measured.ratio(cell, take, *path)[0]
+    ]
+    same = [cell for cell in cells if cell.callers_as == take.callers_as]
+    groups = [("peers, against %s" % take.contestant, same)]
+    for kind in sorted({cell.callers_as for cell in cells if cell not in same}):
+        others = [cell for cell in cells if cell.callers_as == kind]
+        groups.append(("with %s for callers" % KINDS.get(kind, kind), others))
+    told = ["%s: %s" % (begin, ratios(measured, take, some)) for begin, some in groups if some]
+    return words.sentence(". ".join(words.sentence(one)[:-1] for one in told)) if told else None
+
+
+def ratios(measured: Measured, take: Cell, cells: List[Cell]) -> str:
     path, more = main(measured)
-    cells = [cell for cell in cells if measured.ratio(cell, take, *path)[0]]
-    if not cells:
-        return None
-    cells.sort(key=lambda cell: measured.ratio(cell, take, *path)[0], reverse=more)
-    what = "the throughput" if more else "the p99"
     parts: List[str] = []
-    for cell in cells:
+    equal: List[str] = []
+    for cell in sorted(cells, key=lambda cell: measured.ratio(cell, take, *path)[0], reverse=more):
         ratio, sure = measured.ratio(cell, take, *path)
-        amount = words.times(ratio) if sure else "about as much (within noise)"
-        if sure and not parts:
-            amount += " " + what
-        parts.append("%s %s" % (cell.contestant, amount))
-    return "peers, against %s: %s" % (take.contestant, words.several(parts))
+        what = "" if parts else " the throughput" if more else " the p99"
+        if sure:
+            parts.append("%s %s%s" % (cell.contestant, words.times(ratio), what))
+        else:
+            equal.append(cell.contestant)
+    within = "%s %s within noise of it" % (words.several(equal), "is" if len(equal) == 1 else "are")
+    return "; ".join([words.several(parts)] * bool(parts) + [within] * bool(equal))
 
 
 def peers_alone(measured: Measured, transport: str, callers: int) -> str:

@@ -6,7 +6,7 @@ workload. Pure functions from results to plain text."""
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from . import words
-from .measured import Cell, Measured
+from .measured import ENOUGH_ROUNDS, Cell, Measured
 
 
 def caveats(measured: Measured) -> List[str]:
@@ -37,10 +37,15 @@ def noisy(measured: Measured) -> List[str]:
     told = [str(line) for line in measured.noise.get("warnings") or []]
     if measured.rounds_done == 0:
         return told + ["nothing was measured"]
-    if measured.noise.get("noisy") or measured.rounds_done < 5:
+    if measured.rounds_done < ENOUGH_ROUNDS:
         told.append(
             "the advice therefore takes differences of less than %s for noise"
             % words.percent(100 * measured.believed())
+        )
+    elif measured.noise.get("noisy"):
+        told.append(
+            "the advice therefore takes more for noise than on a quiet machine: a difference "
+            "counts when it is greater than what is between the quarters of both values"
         )
     return told
 
@@ -112,7 +117,7 @@ def not_measured(measured: Measured) -> List[str]:
         partly = any(cell.measured for cell in cells)
         told.append(
             "%s was %s%s: %s"
-            % (name, "measured in part only" if partly else "not measured", at, reason)
+            % (name, "measured in part only" if partly else "left out", at, reason)
         )
     return told
 

@@ -36,6 +36,7 @@ class Figure:
         log: bool = False,
         x_log: bool = True,
     ) -> None:
+        self.name = ""  # in a page
         self.title = title
         self.note = note
         self.kind = kind  # "number", "us", "ratio"
@@ -192,7 +193,7 @@ SYSTEM_NOTE = (
 def throughput(measured: Measured, transport: str) -> List[Figure]:
     told = [by_callers(measured, transport, RATE)]
     if measured.reference in slots(measured) and len(slots(measured)) > 1:
-        note = "calls per second, those of %s in the same round being 1" % measured.reference
+        note = "calls per second, those of %s being 1" % measured.reference
         relative = ("Against %s" % measured.reference, note, (), "ratio", False)
         told.append(by_callers(measured, transport, relative, Cell.ratio))
     return told
@@ -204,7 +205,7 @@ def groups(measured: Measured, transport: str) -> List[Group]:
     def each(metrics: Tuple[Metric, ...]) -> List[Figure]:
         return [by_callers(measured, transport, metric) for metric in metrics]
 
-    begin = ", from the moment the call was meant to start" if measured.workload.is_open else ""
+    begin = ", from when the call was due" if measured.workload.is_open else ""
     over = [over_time(measured, transport, callers) for callers in measured.callers]
     made = [
         Group("Throughput", "", throughput(measured, transport)),

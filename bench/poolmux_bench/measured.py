@@ -12,7 +12,8 @@ Spread = Tuple[float, float, float]  # median, lower and upper quarter
 STRATEGIES = ["pool", "mux", "hybrid"]
 # The least difference that is believed, by how many rounds there are: of few rounds the quarters
 # say little, of one nothing.
-BELIEVED = ((5, 0.03), (3, 0.05), (0, 0.15))
+ENOUGH_ROUNDS = 5
+BELIEVED = ((ENOUGH_ROUNDS, 0.03), (3, 0.05), (0, 0.15))
 
 
 def quartiles(values: Sequence[float]) -> Optional[Spread]:
@@ -39,6 +40,8 @@ class Cell:
         self.transport = str(result.get("transport"))
         self.callers = int(result.get("callers") or 0)
         self.rounds = result.get("rounds") or []
+        kinds = [str(lap["callers_as"]) for lap in self.rounds if lap.get("callers_as")]
+        self.callers_as = kinds[0] if kinds else "callers"
         self.measured = bool(result.get("median"))
         self.why_not = (
             result.get("skipped")
@@ -143,19 +146,27 @@ class Measured:
         return str(self.results.get("reference"))
 
     def believed(self) -> float:
-        """How far apart two values must be: a part of 1."""
-        least = next(part for rounds, part in BELIEVED if self.rounds_done >= rounds)
-        return max(least, self.noise.get("spread") or 0) if self.noise.get("noisy") else least
+        """The least difference that is believed even of values that hardly vary: a part of 1."""
+        return next(part for rounds, part in BELIEVED if self.rounds_done >= rounds)
+
+    @property
+    def doubtful(self) -> bool:
+        return bool(self.noise.get("noisy")) or self.rounds_done < ENOUGH_ROUNDS
+
+    def differ(self, one: Spread, other: Spread) -> bool:
+        """By enough, with their quarters apart, and by more than is between the quarters of either."""
+        if min(one[0], other[0]) <= 0 or not (one[1] > other[2] or one[2] < other[1]):
+            return False
+        width = max((high - low) / middle for middle, low, high in (one, other))
+        ratio = one[0] / other[0]
+        return max(ratio, 1 / ratio) - 1 >= max(self.believed(), width)
 
     def ratio(self, one: Cell, other: Cell, *path: str) -> Tuple[float, bool]:
-        """one / other, or 0 when that is not known; and whether they differ: their quarters are
-        apart, and by enough."""
+        """one / other, or 0 when that is not known; and whether they differ."""
         a, b = one.spread(*path), other.spread(*path)
         if not a or not b or a[0] <= 0 or b[0] <= 0:
             return 0.0, False
-        ratio = a[0] / b[0]
-        apart = a[1] > b[2] or a[2] < b[1]
-        return ratio, apart and max(ratio, 1 / ratio) - 1 >= self.believed()
+        return a[0] / b[0], self.differ(a, b)
 
     def slices(self, cell: Cell, key: str) -> List[Tuple[float, float, float, float]]:
         """Of each slice of time its start and (median, low, high) over the rounds."""

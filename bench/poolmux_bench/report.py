@@ -5,7 +5,7 @@ advice, the figures and the tables; how it looks is in look.py."""
 import contextlib
 import os
 import re
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, List
 
 from . import advice, charts, figures, look, method, tables, words
 from .markup import bullets, clean, details, element, paragraph, text
@@ -82,18 +82,12 @@ def render(results: Dict[str, Any]) -> str:
 
 
 def draw(measured: Measured, sections: Sections) -> Dict[str, str]:
-    wanted = {name: figure for _, _, name, figure in placed(measured, sections)}
+    """By names that are unique in the page, which the figures get."""
+    every = [figure for groups in sections.values() for group in groups for figure in group.figures]
+    for number, figure in enumerate(every):
+        figure.name = "f%d" % number
+    wanted = {figure.name: figure for figure in every}
     return charts.draw(wanted, set(figures.slots(measured).values()))
-
-
-def placed(
-    measured: Measured, sections: Sections
-) -> Iterator[Tuple[str, figures.Group, str, figures.Figure]]:
-    """(transport, group, name, figure), names being unique in the page."""
-    for t, transport in enumerate(measured.transports):
-        for g, group in enumerate(sections[transport]):
-            for f, figure in enumerate(group.figures):
-                yield transport, group, "t%dg%df%d" % (t, g, f), figure
 
 
 # ---- top and bottom ----
@@ -206,7 +200,7 @@ def compared(measured: Measured, absent: List[str], drawn: Dict[str, str]) -> st
     rows = []
     for one in measured.present():
         name, library = str(one.get("name")), str(one.get("library") or "")
-        version = versions.get(library)
+        version = str(versions.get(library) or "").partition(" ")[0]
         about = (
             "%s (%s\N{NO-BREAK SPACE}%s)" % (one["description"], library, version)
             if (version and one.get("description"))
@@ -232,30 +226,21 @@ def transport_section(
     measured: Measured, transport: str, groups: List[figures.Group], drawn: Dict[str, str]
 ) -> str:
     many = len(measured.transports) > 1
-    names = {
-        id(figure): name
-        for where, _, name, figure in placed(
-            measured, {one: groups if one == transport else [] for one in measured.transports}
-        )
-        if where == transport
-    }
     head = "Over %s" % over(transport) if many else "Figures"
     parts = [element("h2", text(head))]
     if not groups:
         parts.append(paragraph("Nothing was measured."))
     for group in groups:
-        parts.append(group_section(measured, group, names, drawn))
+        parts.append(group_section(measured, group, drawn))
     return element("section", *parts, id=anchor(measured, transport))
 
 
-def group_section(
-    measured: Measured, group: figures.Group, names: Dict[int, str], drawn: Dict[str, str]
-) -> str:
+def group_section(measured: Measured, group: figures.Group, drawn: Dict[str, str]) -> str:
     shown = [
         element(
             "figure",
             element("figcaption", element("strong", text(figure.title)), " ", text(figure.note)),
-            drawn[names[id(figure)]],
+            drawn[figure.name],
         )
         for figure in group.figures
     ]

@@ -6,8 +6,10 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Sequence, Tupl
 
 from . import words
 from .figures import Figure, Row
-from .markup import clean, element, table, text, value
+from .markup import element, table, text, value
 from .measured import Cell, Measured, quartiles
+
+Path = Tuple[str, ...]
 
 NOTHING = "\N{EN DASH}"
 CLASS_COLUMNS = (
@@ -102,22 +104,29 @@ def of_classes(measured: Measured, transport: str) -> str:
     return table("Latency by kind of calls", [text(head) for head in heads], rows)
 
 
+def leaves(tree: Any, path: Path = ()) -> Iterator[Path]:
+    """Where the numbers are that no figure shows."""
+    if isinstance(tree, dict):
+        for key, told in tree.items():
+            if path or key not in DRAWN:
+                yield from leaves(told, (*path, str(key)))
+    elif isinstance(tree, (int, float)):
+        yield path
+
+
 def of_others(measured: Measured, transport: str) -> str:
     """Every number of a result that no figure has."""
-    keys = []
-    for cell in cells(measured, transport):
-        for key, number in cell.result["median"].items():
-            if key not in DRAWN and key not in keys and isinstance(number, (int, float)):
-                keys.append(key)
+    found = list(cells(measured, transport))
+    paths = list(dict.fromkeys(path for cell in found for path in leaves(cell.result["median"])))
     rows = [
         [text(cell.contestant), text(words.number(cell.callers))]
-        + [spread(words.number, cell.spread(key) or ()) for key in keys]
-        for cell in cells(measured, transport)
+        + [spread(words.number, cell.spread(*path) or ()) for path in paths]
+        for cell in found
     ]
     heads = ["contestant", "callers"] + [
-        NAMES.get(key, clean(key).replace("_", " ")) for key in keys
+        NAMES.get(path[0], ": ".join(path).replace("_", " ")) for path in paths
     ]
-    if not rows or not keys:
+    if not rows or not paths:
         return ""
     return table("What no figure shows, per lap", [text(head) for head in heads], rows)
 

@@ -108,24 +108,27 @@ class Wording:
                 words.plural(subscribers, "subscriber listens", "subscribers listen"),
                 self.share("publishes") or "none",
             ),
+            self.count("connections")
+            and "Those who have a pool have %s for the callers."
+            % words.plural(self.count("connections"), "connection"),
         ]
         return [line for line in told if line]
 
     def loop_words(self) -> str:
         kind = {
-            "threads": "threads",
-            "callbacks": "callbacks on one application's thread",
+            "threads": "threads that wait for each answer",
+            "callbacks": "callbacks on one thread that begins all calls",
             "futures": "futures",
         }.get(self.callers_as, self.callers_as)
         if self.is_open:
             return (
-                "Open loop: callers, %s, make %s calls a second together, whether or not earlier "
-                "ones were answered; latency counts from the moment a call was meant to start."
-                % (kind, words.number(self.rate))
+                "Open loop: %s calls a second of all callers together, each begun when it is due, or "
+                "late if no caller is free; its latency counts from when it was due. Callers are %s, "
+                "where a contestant has the choice." % (words.number(self.rate), kind)
             )
         return (
-            "Closed loop: callers are %s, and each makes its next call when the last one was "
-            "answered." % kind
+            "Closed loop: each caller makes its next call when the last one was answered. Callers are "
+            "%s, where a contestant has the choice." % kind
         )
 
     def keys_words(self) -> str:

@@ -70,7 +70,7 @@ class Choices(unittest.TestCase):
             [
                 "With 1 caller and 64-byte values hybrid gives 0.96 × the throughput of pool "
                 "at about the same p99.",
-                "Nothing here speaks against hybrid, the default.",
+                "A difference of less than 5 % is no reason to leave hybrid, the default.",
             ],
             lines[:2],
         )
@@ -93,6 +93,16 @@ class Choices(unittest.TestCase):
             "and 5 µs.",
             lines,
         )
+
+    def test_what_is_doubtful_does_not_decide_among_equals(self):
+        for changes in ({"noise": {"noisy": True}}, {"rounds_done": 4}):
+            take, lines = told(
+                cell("pool", 8, 10000, 500, cpu=(1.0, 1.0, 1.0)),
+                cell("hybrid", 8, 10010, 1000),
+                **changes,
+            )
+            self.assertEqual("hybrid", take)
+            self.assertEqual("Nothing here speaks against hybrid, the default.", lines[1])
 
     def test_one_with_calmer_slowest_calls_is_named_with_its_price(self):
         _, lines = told(cell("pool", 64, 50000, 1000), cell("mux", 64, 100000, 3000))
@@ -119,17 +129,33 @@ class Choices(unittest.TestCase):
         )
 
     def test_peers_are_told_also_when_they_are_ahead(self):
+        names = ("hiredis-threads", "hiredis-pipeline", "libvalkey", "other")
         _, lines = told(
             cell("pool", 64, 50000),
             cell("hybrid", 64, 100000),
             cell("hiredis-threads", 64, 48000),
             cell("hiredis-pipeline", 64, 190000),
-            cell("libevent-async", 64, 100500),
-            peers=("hiredis-threads", "hiredis-pipeline", "libevent-async"),
+            cell("libvalkey", 64, 100500),
+            cell("other", 64, 99500),
+            peers=names,
         )
         self.assertEqual(
-            "Peers, against hybrid: hiredis-pipeline 1.9 × the throughput, libevent-async "
-            "about as much (within noise) and hiredis-threads 0.48 ×.",
+            "Peers, against hybrid: hiredis-pipeline 1.9 × the throughput and hiredis-threads 0.48 ×; "
+            "libvalkey and other are within noise of it.",
+            lines[-1],
+        )
+
+    def test_peers_with_other_callers_are_told_apart(self):
+        _, lines = told(
+            cell("pool", 64, 50000),
+            cell("hybrid", 64, 100000),
+            cell("hiredis-threads", 64, 100500),
+            cell("hiredis-pipeline", 64, 190000, callers_as="callbacks"),
+            peers=("hiredis-threads", "hiredis-pipeline"),
+        )
+        self.assertEqual(
+            "Peers, against hybrid: hiredis-threads is within noise of it. With callbacks on one "
+            "thread for callers: hiredis-pipeline 1.9 × the throughput.",
             lines[-1],
         )
 

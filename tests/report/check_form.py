@@ -8,9 +8,9 @@ import re
 import unittest
 
 from made import usual
-from odd import HOSTILE, odd
+from odd import SHOWN, odd
 from page import rendered
-from poolmux_bench import report
+from poolmux_bench import report, svg
 
 COLOURS = {"none", "currentColor"}
 
@@ -118,23 +118,40 @@ class Form(unittest.TestCase):
 
     def test_what_names_carry_is_only_text(self):
         page = self.pages["hostile"]
-        for never in ("<script", "<img", "\x00", "\x1b"):
+        for never in ("<script", "<img", "\x00", "\x01", "\x1b"):
             self.assertFalse(never in page.markup, never)
-        shown = HOSTILE.replace("\x00", "\N{REPLACEMENT CHARACTER}").replace(
-            "\x1b", "\N{REPLACEMENT CHARACTER}"
-        )
         for caption in ("Latency by kind of calls", "Calls per second: all callers together"):
             self.assertEqual(
-                "hybrid" + shown,
-                page.row(caption, "hybrid" + shown, *(["8", "get"] if "kind" in caption else []))[
+                "hybrid" + SHOWN,
+                page.row(caption, "hybrid" + SHOWN, *(["8", "get"] if "kind" in caption else []))[
                     "contestant" if "kind" in caption else "callers"
                 ],
             )
         titles = [text for where, text in page.texts if where == ("html", "head", "title")]
-        self.assertTrue(titles[0].startswith(shown + ": "))
+        self.assertTrue(titles[0].startswith(SHOWN + ": "))
 
     def test_the_same_results_give_the_same_page(self):
         self.assertTrue(self.pages["usual"].markup == report.render(usual()))
+
+
+class Drawings(unittest.TestCase):
+    def test_only_what_is_known_to_draw_remains_of_a_drawing(self):
+        source = """<svg viewBox="0 0 1 1" onload="run()" xmlns="http://www.w3.org/2000/svg"
+            xmlns:xlink="http://www.w3.org/1999/xlink"><script>run()</script><style>*{}</style>
+            <foreignObject><p xmlns="http://www.w3.org/1999/xhtml">x</p></foreignObject>
+            <image xlink:href="http://example.org/x.png"/><a xlink:href="http://example.org">
+            <text>in a link</text></a><defs><path id="p" d="M0,0"/><path id="q" d="M1,1"/></defs>
+            <use xlink:href="http://example.org/#p"/><use xlink:href="#p" onclick="run()"/>
+            <path d="M0,0 L1,1" style="fill:red" stroke="rgb(  0,   0,  17)" fill="url(#q)"/>
+            <g><text>@0@</text></g></svg>"""
+        self.assertEqual(
+            '<svg viewBox="0 0 1 1" role="img" aria-labelledby="f-title f-desc">'
+            '<title id="f-title">a &lt;b&gt;</title><desc id="f-desc">c</desc>'
+            '<defs><path id="f-p" d="M0,0" /></defs><use /><use href="#f-p" />'
+            '<path d="M0,0 L1,1" class="c1" stroke="currentColor" fill="currentColor" />'
+            "<g><text>&lt;i&gt;</text></g></svg>",
+            svg.as_markup(source, "f", ["<i>"], ("a <b>", "c")),
+        )
 
 
 if __name__ == "__main__":

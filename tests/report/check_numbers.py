@@ -20,15 +20,17 @@ METRICS = (
     ("Sleeps per call: times that a thread gave up its processor to wait", ("sleeps_per_call",)),
 )
 OTHERS = {
-    "calls": "calls",
-    "commands": "commands",
-    "failed": "calls that failed",
-    "command_rate": "commands/s",
-    "cpu_foreign": "CPU used by others, part of 1",
-    "connections": "connections",
-    "server_bytes_in_per_call": "bytes to the server per call",
-    "server_bytes_out_per_call": "bytes from the server per call",
-    "new_figure": "new figure",
+    ("calls",): "calls",
+    ("commands",): "commands",
+    ("failed",): "calls that failed",
+    ("command_rate",): "commands/s",
+    ("cpu_foreign",): "CPU used by others, part of 1",
+    ("connections",): "connections",
+    ("server_bytes_in_per_call",): "bytes to the server per call",
+    ("server_bytes_out_per_call",): "bytes from the server per call",
+    ("new_figure",): "new figure",
+    ("schedule", "due"): "schedule: due",
+    ("schedule", "latest_us"): "schedule: latest us",
 }
 
 
@@ -41,6 +43,7 @@ class Numbers(unittest.TestCase):
         for one in cls.made["results"]:
             for which, number in (("median", 42.5), ("low", 41.5), ("high", 43.25)):
                 one[which]["new_figure"] = number
+                one[which]["schedule"] = {"due": number * 100, "latest_us": number / 100}
         cls.page = rendered(cls.made)
 
     def same(self, wanted, cell_text, about):
@@ -71,7 +74,7 @@ class Numbers(unittest.TestCase):
                 )
 
     def test_the_ratio_to_the_reference(self):
-        caption = "Against pool: calls per second, those of pool in the same round being 1"
+        caption = "Against pool: calls per second, those of pool being 1"
         for one, table, callers in self.each():
             row = self.page.row(caption, one["contestant"], table=table)
             self.same(
@@ -106,13 +109,14 @@ class Numbers(unittest.TestCase):
 
     def test_what_no_figure_shows_even_what_is_not_known_yet(self):
         drawn = {path[0] for _, path in METRICS}
-        self.assertEqual(set(OTHERS) | drawn, set(self.made["results"][0]["median"]))
+        others = {path[0] for path in OTHERS}
+        self.assertEqual(others | drawn, set(self.made["results"][0]["median"]))
         for one, table, callers in self.each():
             row = self.page.row(
                 "What no figure shows, per lap", one["contestant"], callers, table=table
             )
-            for key, head in OTHERS.items():
-                self.same(self.three(one, key), row[head], key)
+            for path, head in OTHERS.items():
+                self.same(self.three(one, *path), row[head], path)
 
     def test_counters_and_rounds(self):
         for one, table, callers in self.each():
@@ -127,12 +131,17 @@ class Numbers(unittest.TestCase):
                 )
                 self.same([1234567] * 3, row["per lap"], "counters")
 
-    def test_each_line_of_a_drawing_is_named_at_its_end(self):
+    def test_drawings_name_lines_and_axes(self):
+        names = ("pool", "mux", "hybrid", "hiredis-threads", "hiredis-pipeline")
         for svg in self.page.drawings():
             texts = [part.text for part in svg.iter("text")]
             if texts:
-                for name in ("pool", "mux", "hybrid", "hiredis-threads", "hiredis-pipeline"):
-                    self.assertEqual(1, texts.count(name))
+                wanted = names + ("number of callers", "1", "8", "64", "256")
+                if "number of callers" not in texts:
+                    wanted = names + ("seconds since the start of a lap", "0", "0.2", "0.4")
+                self.assertEqual([], [text for text in wanted if text not in texts])
+                classes = {part.get("class") for part in svg.iter("path")}
+                self.assertLess({"c0", "c1", "c2", "c3", "c4", "grid", "quiet"}, classes | {None})
         self.assertEqual(2 * (2 + 3 + 4 + 3 + 3) + 5, len(self.page.drawings()))
 
     def test_how_it_was_measured(self):

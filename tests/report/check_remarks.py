@@ -7,6 +7,7 @@ import unittest
 
 from asked import absent, advised, remarks, told, warnings
 from made import cell, contestant, not_measured, results
+from poolmux_bench.measured import Measured
 
 
 class Remarks(unittest.TestCase):
@@ -44,7 +45,7 @@ class Remarks(unittest.TestCase):
         self.assertEqual(
             ["The 1 % of the calls with values of 1 MiB carry about 99 % of the bytes."], lines
         )
-        self.assertEqual([], remarks(cell("pool", 8), settings={"value": "64KiB"}))
+        self.assertEqual([], remarks(cell("pool", 8), settings={"value": "64:1,64KiB:1"}))
 
     def test_what_mux_cannot_carry_is_told(self):
         lines = remarks(
@@ -109,16 +110,29 @@ class Warnings(unittest.TestCase):
             "noisy": True,
             "warnings": ["others were busy"],
         }
-        cells = cell("pool", 8, 10000), cell("hybrid", 8, 11900)
         self.assertEqual(
             [
                 "Others were busy.",
-                "The advice therefore takes differences of less than 22 % " "for noise.",
+                "The advice therefore takes more for noise than on a quiet machine: a difference "
+                "counts when it is greater than what is between the quarters of both values.",
             ],
-            warnings(*cells, noise=noise),
+            warnings(cell("pool", 8), noise=noise),
         )
-        self.assertIn("within noise of each other", told(*cells, noise=noise)[1][0])
-        self.assertIn("1.19 × the throughput", told(*cells)[1][0])
+
+    def test_a_difference_counts_when_it_is_greater_than_what_is_between_the_quarters(self):
+        def head(rate, wide):
+            return told(cell("pool", 8, 10000, wide=wide), cell("hybrid", 8, rate))[1][0]
+
+        self.assertIn("1.19 × the throughput", head(11900, 0.05))
+        self.assertIn("1.19 × the throughput", head(11900, 0.18))
+        # The quarters are apart, by less than the width of pool's.
+        self.assertIn("within noise of each other", head(11900, 0.22))
+        # They are not apart.
+        self.assertIn("within noise of each other", head(10900, 0.25))
+        # The medians are far from each other, the quarters are not.
+        self.assertFalse(Measured({"rounds_done": 5}).differ((100, 99, 120), (122, 119, 123)))
+        # They are, by too little.
+        self.assertIn("within noise of each other", head(10250, 0.001))
 
     def test_of_few_rounds_only_great_differences_are_believed(self):
         cells = cell("pool", 8, 10000, rounds=1), cell("hybrid", 8, 11400, rounds=1)
@@ -178,8 +192,8 @@ class Warnings(unittest.TestCase):
         )
         self.assertEqual(
             [
-                "mux was not measured: mux refuses BLPOP.",
-                "hybrid was not measured with 64 callers: it failed: ended by signal 11.",
+                "mux was left out: mux refuses BLPOP.",
+                "hybrid was left out with 64 callers: it failed: ended by signal 11.",
                 "redis-plus-plus is missing: sw/redis++.h was not found.",
             ],
             advised(made).absent,

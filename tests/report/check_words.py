@@ -63,45 +63,52 @@ class Words(unittest.TestCase):
             self.assertEqual(text, words.size(size))
 
     def test_a_workload_is_told_in_words(self):
+        settings = {
+            "rate": "5000",
+            "callers_as": "futures",
+            "reads": "90",
+            "keys": "500",
+            "skew": "1.2",
+            "value": "64:90,1KiB-2KiB:10",
+            "big": "2",
+            "big_value": "300KiB",
+            "transactions": "1",
+            "batch": "3",
+            "batch_size": "50",
+            "blocked": "1",
+            "pushes": "4",
+            "subscribers": "2",
+            "publishes": "5",
+            "connections": "8",
+        }
         self.assertEqual(
             [
-                "Open loop: callers, futures, make 5,000 calls a second together, whether or "
-                "not earlier ones "
-                "were answered; latency counts from the moment a call was meant to start.",
-                "90 % of the ordinary calls are GET, the others SET, of 500 keys, some far more "
-                "often than "
-                "others (Zipf, exponent 1.2).",
+                "Open loop: 5,000 calls a second of all callers together, each begun when it is due, "
+                "or late if no caller is free; its latency counts from when it was due. Callers are "
+                "futures, where a contestant has the choice.",
+                "90 % of the ordinary calls are GET, the others SET, of 500 keys, some far more often "
+                "than others (Zipf, exponent 1.2).",
                 "A value has 64 bytes (90 %) and 1 KiB to 2 KiB (10 %).",
                 "2 % of the calls carry values of 300 KiB.",
                 "1 % are transactions: WATCH, GET, MULTI, SET, EXEC on a key of the caller's own.",
                 "3 % are batches of 50 commands.",
-                "Beside the callers, 1 consumer waits for elements of lists; 4 % of the calls "
-                "push one.",
+                "Beside the callers, 1 consumer waits for elements of lists; 4 % of the calls push one.",
                 "2 subscribers listen, and 5 % of the calls publish.",
+                "Those who have a pool have 8 connections for the callers.",
                 "Every answer is compared with what was written.",
             ],
-            wording.Wording(
-                {
-                    "settings": {
-                        "rate": "5000",
-                        "callers_as": "futures",
-                        "reads": "90",
-                        "keys": "500",
-                        "skew": "1.2",
-                        "value": "64:90,1KiB-2KiB:10",
-                        "big": "2",
-                        "big_value": "300KiB",
-                        "transactions": "1",
-                        "batch": "3",
-                        "batch_size": "50",
-                        "blocked": "1",
-                        "pushes": "4",
-                        "subscribers": "2",
-                        "publishes": "5",
-                    }
-                }
-            ).sentences(),
+            wording.Wording({"settings": settings}).sentences(),
         )
+        self.assertEqual(
+            "Closed loop: each caller makes its next call when the last one was answered. Callers are "
+            "threads that wait for each answer, where a contestant has the choice.",
+            wording.Wording(None).sentences()[0],
+        )
+
+    def test_what_cannot_be_read_counts_as_the_default(self):
+        odd = {"value": "big", "reads": "many", "big_value": "1TiB", "rate": ""}
+        usual = wording.Wording(None)
+        self.assertEqual(usual.sentences(), wording.Wording({"settings": odd}).sentences())
 
 
 if __name__ == "__main__":

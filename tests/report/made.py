@@ -5,8 +5,9 @@ numbers that are chosen, in the form that the tool writes.
 
 usage: made.py FILE   a report of them, to look at"""
 
-import statistics
 import sys
+
+from poolmux_bench import spread
 
 OFFSETS = (-1, -0.5, 0, 0.5, 1)  # of the rounds, in units of `wide`
 DESCRIPTIONS = {
@@ -34,13 +35,6 @@ SETTINGS = {
 }
 
 
-def three(values):
-    if len(values) < 2:
-        return dict.fromkeys(("low", "median", "high"), values[0])
-    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
-    return {"low": low, "median": median, "high": high}
-
-
 def latency(p99, calls=1000):
     return {
         "count": calls,
@@ -59,6 +53,8 @@ def lap(number, rate, p99, one):
     return {
         "round": number,
         "seconds": 1.0,
+        "callers_as": one.get("callers_as", "threads"),
+        "schedule": one.get("schedule"),
         "calls": int(rate),
         "failed": one.get("failed", 0),
         "commands": int(rate),
@@ -93,40 +89,24 @@ def lap(number, rate, p99, one):
     }
 
 
-def folded(values):
-    if isinstance(values[0], dict):
-        return {key: folded([one[key] for one in values]) for key in values[0]}
-    return values
-
-
-def picked(tree, which):
-    if isinstance(tree, dict):
-        return {key: picked(told, which) for key, told in tree.items()}
-    return three(tree)[which]
-
-
 def cell(name, callers, rate=10000.0, p99=1000.0, transport="tcp", wide=0.01, rounds=5, **one):
     """A contestant's rounds, whose rates and p99s are spread by the part `wide` to each side."""
     laps = [
         lap(number + 1, rate * (1 + wide * offset), p99 * (1 + wide * offset), one)
         for number, offset in enumerate(OFFSETS[:rounds] if rounds > 1 else (0,))
     ]
-    only = ("round", "slices", "calls_by_class", "failed_by_class", "stats", "errors", "seconds")
-    lists = folded(
-        [{key: told for key, told in one_lap.items() if key not in only} for one_lap in laps]
-    )
-    return dict(
-        {
-            "contestant": name,
-            "transport": transport,
-            "callers": callers,
-            "skipped": None,
-            "failed": None,
-            "rounds": laps,
-            "ratio": None,
-        },
-        **{which: picked(lists, which) for which in ("low", "median", "high")}
-    )
+    made = {
+        "contestant": name,
+        "transport": transport,
+        "callers": callers,
+        "skipped": None,
+        "failed": None,
+        "rounds": laps,
+        "ratio": None,
+    }
+    for which in spread.POINTS:
+        made[which] = spread.of_rounds(laps, which)
+    return made
 
 
 def not_measured(name, callers, transport="tcp", skipped=None, failed=None):
@@ -175,7 +155,7 @@ def ratios(cells, reference):
         values = [
             lap["rate"] / base[lap["round"]] for lap in one["rounds"] if base.get(lap["round"])
         ]
-        one["ratio"] = three(values) if values else None
+        one["ratio"] = spread.three(values)
 
 
 def results(cells, settings=None, peers=(), **changes):
@@ -239,7 +219,7 @@ def usual():
                         rate,
                         callers * 2e6 / rate,
                         transport,
-                        wide=0.03,
+                        wide=0.02 if name == "pool" else 0.03,
                         writes=together,
                         reads=together * 0.9,
                         sleeps=1 / together,

@@ -4,9 +4,12 @@
 
 from made import cell, not_measured, results, usual
 
-HOSTILE = (
-    "<script>planted=1</script>\"'&amp;<img src=x onerror=planted=1>]]>\x00\x1b[2J@0@ \\\\ %s `id`"
-)
+HOSTILE = "\x01<script>planted=1</script>\"'&amp;<img src=x onerror=planted=1>]]>\x00\x1b[2J@0@ \\\\ %s `id`"
+
+# The same as a page may have it.
+SHOWN = HOSTILE
+for control in "\x00\x01\x1b":
+    SHOWN = SHOWN.replace(control, "\N{REPLACEMENT CHARACTER}")
 
 
 def hostile():
