@@ -191,14 +191,14 @@ class Plot:
         if not self.figure.x_log:
             high = xs[-1] * 1.02 or 1
             ticks = linear_ticks(high)
-            told.append("set xrange [0:%g]" % high)
+            told.append("set xrange [%g:%g]" % (-high / 25, high))
         else:
-            # A tick at the very end is lost to rounding.
-            told += [
-                "set logscale x 2",
-                "set xrange [%g:%.9g]"
-                % ((xs[0], xs[-1] * 1.0001) if len(xs) > 1 else (xs[0] / 2, xs[0] * 2)),
-            ]
+            # Some room at the left, where marks would stand on the ticks; and a little at the right:
+            # a tick at the very end is lost to rounding.
+            low, high = xs[0] * (xs[0] / xs[-1]) ** 0.04, xs[-1] * 1.0001
+            if len(xs) == 1:
+                low, high = xs[0] / 2, xs[0] * 2
+            told += ["set logscale x 2", "set xrange [%.9g:%.9g]" % (low, high)]
             ticks = caller_ticks(xs, WIDTH - LEFT - self.right)
         told.append(
             "%s (%s)"

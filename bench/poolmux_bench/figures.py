@@ -8,6 +8,8 @@ from . import words
 from .measured import Cell, Measured, Spread
 
 Point = Tuple[float, float, float, float]
+FAR = 10
+
 Metric = Tuple[str, str, Tuple[str, ...], str, bool]
 
 
@@ -24,7 +26,8 @@ class Row:
 
 
 class Figure:
-    """One diagram. `log` is of the vertical axis; `kind` says how its numbers are written."""
+    """One diagram. `kind` says how its numbers are written. The vertical axis is logarithmic when
+    `log`, and where a plain one would press together what is not the greatest."""
 
     def __init__(
         self,
@@ -42,8 +45,13 @@ class Figure:
         self.kind = kind  # "number", "us", "ratio"
         self.rows = [row for row in rows if row.points]
         self.x_name = x_name
-        self.log = log
+        self.log = log or self.reaches() > FAR
         self.x_log = x_log
+
+    def reaches(self) -> float:
+        """The greatest median by the least."""
+        medians = [point[1] for row in self.rows for point in row.points]
+        return max(medians) / min(medians) if medians and min(medians) > 0 else 0.0
 
     def xs(self) -> List[float]:
         return sorted({point[0] for row in self.rows for point in row.points})
@@ -179,7 +187,8 @@ def over_time(measured: Measured, transport: str, callers: int) -> Figure:
 LATENCY_NOTE = "From the call to its answer%s; of all kinds of calls together."
 TIME_NOTE = (
     "What a lap was like from its start to its end: 99 of 100 calls that ended in a slice of it took "
-    "no longer. A line that climbs has not settled; one that jumps was interrupted."
+    "no longer. A line that climbs has not settled; one that jumps was interrupted. A "
+    "last slice that was cut short is left out."
 )
 CPU_NOTE = (
     "Processor time, not time of the clock: what is spent here is not there for the application."

@@ -9,6 +9,7 @@ from . import spread, wording, words
 
 Spread = Tuple[float, float, float]  # median, lower and upper quarter
 
+SLICE_MS = 100
 STRATEGIES = ["pool", "mux", "hybrid"]
 # The least difference that is believed, by how many rounds there are: of few rounds the quarters
 # say little, of one nothing.
@@ -169,12 +170,15 @@ class Measured:
         return a[0] / b[0], self.differ(a, b)
 
     def slices(self, cell: Cell, key: str) -> List[Tuple[float, float, float, float]]:
-        """Of each slice of time its start and (median, low, high) over the rounds."""
+        """Of each slice of time its start and (median, low, high) over the rounds; but of the last
+        one, when it was cut short, since it has the few calls that were under way."""
         by_start: Dict[float, List[float]] = {}
         for lap in cell.rounds:
+            end = 1000 * (lap.get("seconds") or 1e9) - SLICE_MS / 2
             for part in lap.get("slices") or []:
-                if part.get(key) is not None and part.get("calls", 1):
-                    by_start.setdefault(part.get("start_ms", 0), []).append(part[key])
+                start = part.get("start_ms") or 0
+                if part.get(key) is not None and part.get("calls", 1) and start <= end:
+                    by_start.setdefault(start, []).append(part[key])
         told: List[Tuple[float, float, float, float]] = []
         for start in sorted(by_start):
             quarters = quartiles(by_start[start])

@@ -4,7 +4,7 @@
 
 import unittest
 
-from made import usual
+from made import cell, results, usual
 from page import rendered, value
 
 METRICS = (
@@ -92,6 +92,15 @@ class Numbers(unittest.TestCase):
                 row = self.page.row(caption, "%g" % (index / 10), table=table)
                 self.same([values[2], values[1], values[3]], row[one["contestant"]], caption)
 
+    def test_a_last_slice_that_was_cut_short_is_left_out(self):
+        slices = [
+            {"start_ms": start, "calls": 9, "p50_us": 1.0, "p99_us": 2.0, "max_us": 3.0}
+            for start in (0, 900, 1000)
+        ]
+        page = rendered(results([cell("pool", 8, slices=slices)]))  # of a lap of a second
+        rows = page.tables["8 callers: p99 of each slice of a lap"][0][1]
+        self.assertEqual(["0", "0.9"], [row[0] for row in rows])
+
     def test_latency_of_each_kind_of_calls(self):
         for one, table, callers in self.each():
             for kind in ("all", "get", "set"):
@@ -143,6 +152,12 @@ class Numbers(unittest.TestCase):
                 classes = {part.get("class") for part in svg.iter("path")}
                 self.assertLess({"c0", "c1", "c2", "c3", "c4", "grid", "quiet"}, classes | {None})
         self.assertEqual(2 * (2 + 3 + 4 + 3 + 3) + 5, len(self.page.drawings()))
+
+    def test_an_axis_is_logarithmic_where_a_plain_one_hides_the_smaller_ones(self):
+        for fast, zero in ((90000, True), (110000, False)):
+            page = rendered(results([cell("pool", 8, 10000), cell("hybrid", 8, fast)]))
+            texts = [part.text for part in page.drawings()[2].iter("text")]
+            self.assertEqual(zero, "0" in texts, texts)
 
     def test_how_it_was_measured(self):
         text = self.page.text()
