@@ -227,17 +227,16 @@ def compared_open(measured: Measured, take: Cell, others: List[Cell], begin: str
         take.contestant,
         words.duration(take.median(*P99)),
     )
-    parts = []
+    parts: List[str] = []
+    equal: List[str] = []
     for other in others:
         ratio, sure = measured.ratio(take, other, *P99)
-        if ratio:
-            parts.append(
-                "%s %s"
-                % (
-                    words.share_of(ratio, "the p99") if sure else "within noise of that",
-                    "of " + other.contestant,
-                )
-            )
+        if sure:
+            parts.append("%s of %s" % (words.share_of(ratio, "the p99"), other.contestant))
+        elif ratio:
+            equal.append(other.contestant)
+    if equal:
+        parts.append("within noise of %s" % words.several(equal))
     if parts:
         told += ", %s" % words.several(parts)
     behind = [cell for cell in [take] + others if not keeps_up(measured, cell)]

@@ -64,16 +64,14 @@ class Figure:
     def description(self) -> str:
         """What one sees, for those who do not."""
         xs = self.xs()
-        told = [
-            "A line for each of %s, by %s: %s."
-            % (
-                words.several(row.name for row in self.rows),
-                self.x_name,
-                words.several(words.number(x) for x in xs)
-                if len(xs) <= 8
-                else "%s to %s" % (words.number(xs[0]), words.number(xs[-1])),
-            )
-        ]
+        names = words.several(row.name for row in self.rows)
+        if len(xs) == 1:
+            told = ["A mark for each of %s." % names]
+        else:
+            where = words.several(words.number(x) for x in xs)
+            if len(xs) > 8:
+                where = "%s to %s" % (words.number(xs[0]), words.number(xs[-1]))
+            told = ["A line for each of %s, by %s: %s." % (names, self.x_name, where)]
         last = [
             (point[1], row.name) for row in self.rows for point in row.points if point[0] == xs[-1]
         ]
@@ -186,8 +184,8 @@ def over_time(measured: Measured, transport: str, callers: int) -> Figure:
 
 LATENCY_NOTE = "From the call to its answer%s; of all kinds of calls together."
 TIME_NOTE = (
-    "What a lap was like from its start to its end: 99 of 100 calls that ended in a slice of it took "
-    "no longer. A line that climbs has not settled; one that jumps was interrupted. A "
+    "What a lap was like from its start to its end: 99 of 100 calls that ended in a slice of "
+    "it took no longer. A line that climbs has not settled; one that jumps was interrupted. A "
     "last slice that was cut short is left out."
 )
 CPU_NOTE = (

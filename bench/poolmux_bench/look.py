@@ -102,6 +102,7 @@ summary { padding: .2rem 0; color: var(--link); cursor: pointer; }
   outline-offset: 2px; }
 .beside { display: flex; flex-wrap: wrap; gap: 0 2rem; }
 .beside .scroll { flex: 0 1 auto; }
+.beside table { min-width: min(100%%, 17rem); }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 caption { padding-bottom: .35rem; text-align: left; font-weight: 600; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right;

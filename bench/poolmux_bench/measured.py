@@ -155,7 +155,8 @@ class Measured:
         return bool(self.noise.get("noisy")) or self.rounds_done < ENOUGH_ROUNDS
 
     def differ(self, one: Spread, other: Spread) -> bool:
-        """By enough, with their quarters apart, and by more than is between the quarters of either."""
+        """By enough, with their quarters apart, and by more than is between the quarters of
+        either."""
         if min(one[0], other[0]) <= 0 or not (one[1] > other[2] or one[2] < other[1]):
             return False
         width = max((high - low) / middle for middle, low, high in (one, other))

@@ -58,9 +58,10 @@ def rounds_words(measured: Measured) -> List[str]:
     else:
         told.append("The server: %s." % hidden(server.get("url") or "one that was there"))
     told.append(
-        "What is given against the reference is of the same round. Two values differ when the quarters of one are apart from those of the other, and the "
-        "medians by more than is between the quarters of either, and by %s or more; everything else "
-        "is called noise." % words.percent(100 * measured.believed())
+        "What is given against the reference is of the same round. Two values differ when the "
+        "quarters of one are apart from those of the other, and the medians by more than is "
+        "between the quarters of either, and by %s or more; everything else is called noise."
+        % words.percent(100 * measured.believed())
     )
     noise = measured.noise
     if noise.get("spread") is not None and noise.get("foreign_cpu") is not None:

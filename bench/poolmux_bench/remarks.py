@@ -110,8 +110,8 @@ def big_replies(measured: Measured) -> Optional[str]:
     if max(lengths) <= BULK or not workload.figure("reads", 50):
         return None
     return (
-        "hybrid gives commands of more than 64 KiB a connection of their own; large replies come on "
-        "the connection that all share, unless hybrid.learn is on (poolmux-routing(7))"
+        "hybrid gives commands of more than 64 KiB a connection of their own; large replies "
+        "come on the connection that all share, unless hybrid.learn is on (poolmux-routing(7))"
     )
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A workload in words, from its settings. What they may be is known to the workers, which refuse the
-rest: what cannot be read here counts as the default."""
+"""A workload in words, from its settings. What they may be is known to the workers, which refuse
+the rest: what cannot be read here counts as the default."""
 from typing import Any, Dict, List, Optional
 
 from . import words
@@ -122,13 +122,14 @@ class Wording:
         }.get(self.callers_as, self.callers_as)
         if self.is_open:
             return (
-                "Open loop: %s calls a second of all callers together, each begun when it is due, or "
-                "late if no caller is free; its latency counts from when it was due. Callers are %s, "
-                "where a contestant has the choice." % (words.number(self.rate), kind)
+                "Open loop: %s calls a second of all callers together, each begun when it is "
+                "due, or late if no caller is free; its latency counts from when it was due. "
+                "Callers are %s, where a contestant has the choice."
+                % (words.number(self.rate), kind)
             )
         return (
-            "Closed loop: each caller makes its next call when the last one was answered. Callers are "
-            "%s, where a contestant has the choice." % kind
+            "Closed loop: each caller makes its next call when the last one was answered. "
+            "Callers are %s, where a contestant has the choice." % kind
         )
 
     def keys_words(self) -> str:

@@ -140,8 +140,8 @@ class Choices(unittest.TestCase):
             peers=names,
         )
         self.assertEqual(
-            "Peers, against hybrid: hiredis-pipeline 1.9 × the throughput and hiredis-threads 0.48 ×; "
-            "libvalkey and other are within noise of it.",
+            "Peers, against hybrid: hiredis-pipeline 1.9 × the throughput and hiredis-threads "
+            "0.48 ×; libvalkey and other are within noise of it.",
             lines[-1],
         )
 
@@ -202,6 +202,19 @@ class Choices(unittest.TestCase):
             "With 64 callers and 64-byte values, at 50,000 calls/s, hybrid answers 99 % of "
             "the calls within 600 µs, 3 × the p99 of pool and two thirds of the p99 of mux. "
             "Not up to that rate: pool (41,000 calls/s).",
+            lines[0],
+        )
+
+    def test_at_a_fixed_rate_equals_are_told_together(self):
+        _, lines = told(
+            cell("pool", 64, 50000, 900, wide=0.2),
+            cell("mux", 64, 50000, 905, wide=0.2),
+            cell("hybrid", 64, 50000, 910, wide=0.2),
+            settings={"rate": "50000"},
+        )
+        self.assertEqual(
+            "With 64 callers and 64-byte values, at 50,000 calls/s, hybrid answers 99 % of the "
+            "calls within 910 µs, within noise of pool and mux.",
             lines[0],
         )
 

@@ -159,6 +159,14 @@ class Numbers(unittest.TestCase):
             texts = [part.text for part in page.drawings()[2].iter("text")]
             self.assertEqual(zero, "0" in texts, texts)
 
+    def test_of_one_number_of_callers_contestants_stand_below_each_other(self):
+        page = rendered(results([cell("pool", 8, 10000), cell("hybrid", 8, 20000)]))
+        drawn = page.drawings()[2]
+        texts = [part.text for part in drawn.iter("text")]
+        wanted = ["pool", "hybrid", "with 8 callers", "0", "5 k", "10 k", "15 k", "20 k"]
+        self.assertEqual(sorted(wanted), sorted(texts))
+        self.assertIn("A mark for each of pool and hybrid.", drawn.find("desc").text)
+
     def test_how_it_was_measured(self):
         text = self.page.text()
         for told in (

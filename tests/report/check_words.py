@@ -83,16 +83,17 @@ class Words(unittest.TestCase):
         }
         self.assertEqual(
             [
-                "Open loop: 5,000 calls a second of all callers together, each begun when it is due, "
-                "or late if no caller is free; its latency counts from when it was due. Callers are "
-                "futures, where a contestant has the choice.",
-                "90 % of the ordinary calls are GET, the others SET, of 500 keys, some far more often "
-                "than others (Zipf, exponent 1.2).",
+                "Open loop: 5,000 calls a second of all callers together, each begun when it "
+                "is due, or late if no caller is free; its latency counts from when it was "
+                "due. Callers are futures, where a contestant has the choice.",
+                "90 % of the ordinary calls are GET, the others SET, of 500 keys, some far "
+                "more often than others (Zipf, exponent 1.2).",
                 "A value has 64 bytes (90 %) and 1 KiB to 2 KiB (10 %).",
                 "2 % of the calls carry values of 300 KiB.",
                 "1 % are transactions: WATCH, GET, MULTI, SET, EXEC on a key of the caller's own.",
                 "3 % are batches of 50 commands.",
-                "Beside the callers, 1 consumer waits for elements of lists; 4 % of the calls push one.",
+                "Beside the callers, 1 consumer waits for elements of lists; 4 % of the calls "
+                "push one.",
                 "2 subscribers listen, and 5 % of the calls publish.",
                 "Those who have a pool have 8 connections for the callers.",
                 "Every answer is compared with what was written.",
@@ -100,8 +101,8 @@ class Words(unittest.TestCase):
             wording.Wording({"settings": settings}).sentences(),
         )
         self.assertEqual(
-            "Closed loop: each caller makes its next call when the last one was answered. Callers are "
-            "threads that wait for each answer, where a contestant has the choice.",
+            "Closed loop: each caller makes its next call when the last one was answered. "
+            "Callers are threads that wait for each answer, where a contestant has the choice.",
             wording.Wording(None).sentences()[0],
         )
 
