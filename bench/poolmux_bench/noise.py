@@ -3,7 +3,7 @@
 from typing import Any, Dict, List, Optional
 
 from . import spread
-from .rounds import Cell, Outcome
+from .rounds import Cell, Outcome, many
 
 SPREAD_LIMIT = 0.15
 FOREIGN_LIMIT = 0.10
@@ -40,8 +40,9 @@ def judged(outcome: Outcome) -> Dict[str, Any]:
     width = rate_spread(worst) if worst else None
     if worst and width is not None and width > SPREAD_LIMIT:
         warnings.append(
-            f"the calls per second of {worst.contestant.name} with {worst.callers} callers over "
-            f"{worst.transport} differ by {width:.0%} between the quarters of the rounds"
+            f"the calls per second of {worst.contestant.name} with "
+            f"{many(worst.callers, 'caller')} over {worst.transport} differ by {width:.0%} "
+            "between the quarters of the rounds"
         )
     if foreign is not None and foreign > FOREIGN_LIMIT:
         warnings.append(f"others kept {foreign:.0%} of the machine's processors busy")

@@ -4,7 +4,7 @@ import shutil
 import sys
 import time
 
-from .rounds import Cell
+from .rounds import Cell, many
 
 ERASE = "\r\033[K"
 
@@ -27,7 +27,7 @@ class Progress:
             print(ERASE + text[:width], end="", file=sys.stderr, flush=True)
 
     def show(self, done: int, number: int, cell: Cell) -> None:
-        what = f"{cell.transport}, {cell.callers} callers, {cell.contestant.name}"
+        what = f"{cell.transport}, {many(cell.callers, 'caller')}, {cell.contestant.name}"
         text = f"{done * 100 // self._laps:3d} %  round {number}/{self._rounds}: {what}"
         self.say(text + self._left(done))
 

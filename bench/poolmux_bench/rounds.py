@@ -11,6 +11,10 @@ from .server import Server
 from .signals import Signals
 
 
+def many(n: int, word: str) -> str:
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
 class Plan(NamedTuple):
     contestants: Sequence[Contestant]
     transports: Sequence[str]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The results as text, from the same dictionary that is written as JSON; at most 99 columns wide."""
+"""The results as text, from the same dictionary that is written as JSON; at most 99 columns."""
 import textwrap
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+from .rounds import many
 
 WIDTH = 99
 NAME = 18
@@ -28,10 +30,6 @@ def duration(us: Optional[float]) -> str:
 
 def count(n: Optional[float]) -> str:
     return "-" if n is None else f"{n:,.0f}"
-
-
-def _many(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def _number(n: Optional[float]) -> str:
@@ -140,7 +138,7 @@ def _rate_wanted(results: Dict[str, Any]) -> float:
 def _cell(results: Dict[str, Any], transport: str, callers: int) -> Iterator[str]:
     place = (transport, callers)
     here = [r for r in results["results"] if (r["transport"], r["callers"]) == place]
-    rows = [_heading(f"{transport}, {_many(callers, 'caller')}")]
+    rows = [_heading(f"{transport}, {many(callers, 'caller')}")]
     for result in here:
         rows += _row(result)
     rows += _by_class(here)
@@ -155,7 +153,7 @@ def _cell(results: Dict[str, Any], transport: str, callers: int) -> Iterator[str
 def _head(results: Dict[str, Any]) -> Iterator[str]:
     machine, server, workload = results["machine"], results["server"], results["workload"]
     memory = machine["memory_bytes"] / 2**30
-    rounds = _many(results["rounds"], "round")
+    rounds = many(results["rounds"], "round")
     yield (
         f"workload {workload['name']} ({workload['source']}), {rounds} of "
         f"{results['seconds']:g} s after {results['warmup']:g} s of warm-up"

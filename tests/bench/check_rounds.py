@@ -268,7 +268,7 @@ class Rounds(Stage):
             except OSError:
                 text = ""
             os.close(ours)
-            self.assertEqual("round 2/2: tcp, 1 callers, hybrid" in text, shown, text)
+            self.assertEqual("round 2/2: tcp, 1 caller, hybrid" in text, shown, text)
             self.assertEqual(" s left" in text, shown)
             self.assertEqual(text.endswith("\r\x1b[K"), shown)
         self.assertEqual(self.out, "")
