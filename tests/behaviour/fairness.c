@@ -65,12 +65,12 @@ static pmx_reply *visitor_leaves(struct visitor *v)
 
 /* ---- first come, first served ---- */
 
-enum { QUEUE = 50 };
+enum { QUEUE = 50, MANY = 500, DESKS = 16 };
 
 struct queue {
   pmx_client *client;
   atomic_int arrived, served;
-  int place[QUEUE]; /* when each of them was served */
+  int place[MANY]; /* when each of them was served */
 };
 
 static void wait_in_queue(void *arg)
@@ -83,6 +83,37 @@ static void wait_in_queue(void *arg)
   check_value(pmx_lease_command(lease, NULL, "GET %s", "k"), "k");
   give(lease);
 }
+
+/* They come one by one, so that their order is known; then one connection goes from hand to hand:
+ * with more of them it could not be seen who was first. */
+START_TEST(a_crowd_is_served_in_the_order_it_came)
+{
+  struct fake *fake = fake_for(&ways[0], answer_values, NULL);
+  struct queue q = {.client =
+                        open_client("pool", fake_url(fake), "pool.max_size", "16",
+                                    "pool.wait_timeout", "60s", "command_timeout", "60s", NULL)};
+  struct background *threads[MANY];
+  pmx_lease *leases[DESKS];
+
+  for (int i = 0; i < DESKS; i++)
+    leases[i] = take(q.client);
+  for (int i = 0; i < MANY; i++) {
+    threads[i] = background_start(wait_in_queue, &q);
+    check_stat(q.client, waiting, (uint64_t)i + 1);
+  }
+  give(leases[0]);
+  for (int i = 0; i < MANY; i++) {
+    background_join(threads[i]);
+    ck_assert_int_eq(q.place[i], i);
+  }
+  for (int i = 1; i < DESKS; i++)
+    give(leases[i]);
+  ck_assert_uint_eq(fake_accepted(fake), DESKS);
+  check_books(q.client, DESKS);
+  close_client(q.client);
+  ck_assert(fake_stop(fake));
+}
+END_TEST
 
 START_TEST(waiters_are_served_in_order_and_before_who_returns_and_asks_again)
 {
@@ -353,6 +384,7 @@ int main(void)
   TCase *tc = checks_case("fairness");
 
   ways_brief();
+  tcase_add_test(tc, a_crowd_is_served_in_the_order_it_came);
   add_for_ways_with(LEASES, tc, waiters_are_served_in_order_and_before_who_returns_and_asks_again);
   add_for_ways_with(LEASES, tc, waiter_that_gives_up_or_is_cancelled_is_passed_over);
   add_for_ways_with(LEASES, tc, waiter_gets_a_new_connection_when_the_only_one_dies);
