@@ -195,6 +195,62 @@ START_TEST(a_fork_waits_for_who_holds_it)
 }
 END_TEST
 
+/* ---- handlers of somebody else, registered before ours: they run between our two ---- */
+
+static pthread_mutex_t program_lock = PTHREAD_MUTEX_INITIALIZER;
+static int went_in;
+
+static void go_in(void)
+{
+  fork_hold();
+  fork_let();
+  went_in++;
+}
+
+static void lock_program(void)
+{
+  pthread_mutex_lock(&program_lock);
+  go_in();
+}
+
+static void unlock_program(void)
+{
+  go_in();
+  pthread_mutex_unlock(&program_lock);
+}
+
+static void hold_with_lock(void *arg)
+{
+  (void)arg;
+  pthread_mutex_lock(&program_lock);
+  atomic_store(&holding, 1);
+  for (int64_t end = clock_ns() + 100 * INT64_C(1000000); clock_ns() < end;)
+    fork_hold(), fork_let();
+  pthread_mutex_unlock(&program_lock);
+}
+
+static int went_in_everywhere(uint32_t generation)
+{
+  go_in();
+  return fork_generation() == generation + 1 && went_in == 3 ? 0 : 1;
+}
+
+START_TEST(handlers_of_others_may_want_what_is_held_and_hold_it)
+{
+  struct thread thread;
+  uint32_t generation;
+
+  ck_assert_int_eq(pthread_atfork(lock_program, unlock_program, unlock_program), 0);
+  generation = fork_generation();
+  ck_assert_int_eq(thread_start(&thread, "holder", hold_with_lock, NULL), 0);
+  while (!atomic_load(&holding))
+    thread_yield();
+  ck_assert_int_eq(in_child(went_in_everywhere, generation), 0);
+  ck_assert_int_eq(went_in, 2);
+  thread_join(&thread);
+}
+END_TEST
+
 static int can_be_held(uint32_t generation)
 {
   fork_hold();
@@ -202,12 +258,26 @@ static int can_be_held(uint32_t generation)
   return fork_generation() == generation + 1 ? 0 : 1;
 }
 
+/* What was held before the fork is not held in the child: its own forks wait for who is. */
+static int lets_and_forks(uint32_t generation)
+{
+  struct thread thread;
+
+  fork_let();
+  atomic_store(&holding, 0);
+  atomic_store(&about_to_let, 0);
+  must(thread_start(&thread, "holder", hold_a_while, NULL) == 0);
+  while (!atomic_load(&holding))
+    thread_yield();
+  return in_child(was_let_and_can_be_held, generation + 1);
+}
+
 START_TEST(who_holds_it_and_forks_does_not_wait_for_ever)
 {
   uint32_t generation = fork_generation();
 
   fork_hold();
-  ck_assert_int_eq(in_child(can_be_held, generation), 0);
+  ck_assert_int_eq(in_child(lets_and_forks, generation), 0);
   fork_let();
   ck_assert_int_eq(in_child(can_be_held, generation), 0);
 }
@@ -223,6 +293,7 @@ int main(void)
       the_processors_we_may_use_are_counted,
       each_fork_is_counted_and_watched_once,
       a_fork_waits_for_who_holds_it,
+      handlers_of_others_may_want_what_is_held_and_hold_it,
       who_holds_it_and_forks_does_not_wait_for_ever,
   };
   Suite *suite = suite_create("sync");

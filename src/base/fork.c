@@ -10,15 +10,19 @@
  *   fork:  say so, and wait until all slots are empty; the child begins with all of them empty
  *
  * One of the two sees the other, since both are sequentially consistent. Threads have slots of
- * their own, as far as there are that many: a connection goes in and out with every record. Nobody
- * waits inside for a lock whose holder wants to go in. A thread of the program that forks inside
- * (from a signal handler) would wait for itself: hence the limit. */
+ * their own, as far as there are that many: a connection goes in and out with every record.
+ *
+ * Both wait for a limited time, then go on as if there were nothing to wait for. None of our locks
+ * is wanted inside by whoever holds it and wants to go in; but a handler of somebody else may run
+ * between our two, and wait for a thread that waits here. The thread that forks goes in at any
+ * time, for such handlers may use a client. Whoever forks inside, in a signal handler, waits for
+ * itself; its child has left. */
 #include "base/sync.h"
 #include <time.h>
 #include "base/clock.h"
 
 enum { WATCH_MAX = 4, SLOTS = 16, PAUSE_NS = 20000 };
-#define PATIENCE_NS INT64_C(2000000000)
+#define PATIENCE_NS INT64_C(500000000)
 
 /* 0 until the fork handler is registered. */
 static _Atomic uint32_t generation;
@@ -28,6 +32,10 @@ static _Atomic int forks; /* that are going on */
 static struct slot {
   _Alignas(64) _Atomic int inside;
 } slots[SLOTS];
+
+/* Of this thread: it is in the middle of so many forks' handlers; where it went in. */
+static _Thread_local int forking;
+static _Thread_local uint32_t held_in;
 
 /* ---- who is waited for ---- */
 
@@ -41,20 +49,32 @@ static struct slot *my_slot(void)
   return &slots[thread_number() % SLOTS];
 }
 
+static void wait_for_forks(struct slot *slot)
+{
+  int64_t end = clock_ns() + PATIENCE_NS;
+
+  do {
+    atomic_fetch_sub(&slot->inside, 1);
+    while (atomic_load(&forks) > 0 && clock_ns() < end)
+      pause_shortly();
+    atomic_fetch_add(&slot->inside, 1);
+  } while (atomic_load(&forks) > 0 && clock_ns() < end);
+}
+
 void fork_hold(void)
 {
   struct slot *slot = my_slot();
 
-  while (atomic_fetch_add(&slot->inside, 1), atomic_load(&forks) > 0) {
-    atomic_fetch_sub(&slot->inside, 1);
-    while (atomic_load(&forks) > 0)
-      pause_shortly();
-  }
+  held_in = fork_generation();
+  atomic_fetch_add(&slot->inside, 1);
+  if (atomic_load(&forks) > 0 && !forking)
+    wait_for_forks(slot);
 }
 
 void fork_let(void)
 {
-  atomic_fetch_sub_explicit(&my_slot()->inside, 1, memory_order_release);
+  if (held_in == fork_generation())
+    atomic_fetch_sub_explicit(&my_slot()->inside, 1, memory_order_release);
 }
 
 static int anybody_inside(void)
@@ -69,14 +89,21 @@ static int anybody_inside(void)
 static void before(void)
 {
   int64_t end = clock_ns() + PATIENCE_NS;
+  int cancel = thread_cancel_disable();
 
+  forking++;
   atomic_fetch_add(&forks, 1);
   while (anybody_inside() && clock_ns() < end)
     pause_shortly();
+  thread_cancel_restore(cancel);
 }
 
+/* Where it was registered in the middle of a fork, it comes alone. */
 static void after(void)
 {
+  if (forking == 0)
+    return;
+  forking--;
   atomic_fetch_sub(&forks, 1);
 }
 
@@ -88,6 +115,7 @@ static void forked(void)
 {
   atomic_fetch_add(&generation, 1);
   atomic_store(&forks, 0);
+  forking = 0;
   for (size_t i = 0; i < SLOTS; i++)
     atomic_store(&slots[i].inside, 0);
   for (size_t i = 0; i < WATCH_MAX; i++) {

@@ -36,8 +36,9 @@ void thread_cancel_restore(int old);
  * fork_watch adds a function that is run in the child, inside fork(), before anything else. */
 uint32_t fork_generation(void);
 void fork_watch(void (*child)(void)); /* at most 4, idempotent per function */
-/* Between the two no fork of the process begins, for a few milliseconds at most: around what has
- * locks that a child would find shut. Not nested, and not around what waits or is the user's. */
+/* Between the two no fork of the process begins: around what has locks that a child would find
+ * shut. Not nested, not around what is the user's or may take long: forks wait half a second, and
+ * while one waits so does whoever wants to hold it. */
 void fork_hold(void);
 void fork_let(void);
 

@@ -92,7 +92,8 @@ static int read_open(struct tls_load *load, const char *option, const char *path
   return 0;
 }
 
-int tls_file_read(struct tls_load *load, const char *option, const char *path, struct tls_file *ret)
+static int read_file(struct tls_load *load, const char *option, const char *path,
+                     struct tls_file *ret)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), result;
   char reason[80];
@@ -101,6 +102,17 @@ int tls_file_read(struct tls_load *load, const char *option, const char *path, s
     return cannot_read(load, option, path, transport_error_text(errno, reason, sizeof reason));
   result = read_open(load, option, path, fd, ret);
   close(fd);
+  return result;
+}
+
+/* No fork waits for a disk. */
+int tls_file_read(struct tls_load *load, const char *option, const char *path, struct tls_file *ret)
+{
+  int result;
+
+  fork_let();
+  result = read_file(load, option, path, ret);
+  fork_hold();
   return result;
 }
 
