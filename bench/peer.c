@@ -101,7 +101,7 @@ static int parse_host(struct peer_address *a, const char *text)
   if (*rest == ':')
     a->port = atoi(rest + 1);
   rest += strcspn(rest, "/?");
-  if (*rest == '/')
+  if (*rest == '/' && rest[1] >= '0' && rest[1] <= '9')
     a->db = atoi(rest + 1);
   return a->port > 0 && a->port < 65536 ? 0 : -1;
 }

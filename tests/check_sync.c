@@ -12,6 +12,13 @@
 #include "base/park.h"
 #include "base/sync.h"
 
+/* A child knows of its parent's threads, and nobody joins them there. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+  return "die_after_fork=0:report_thread_leaks=0";
+}
+
 /* For threads: Check's own assertions belong to the thread that runs the test. */
 static void must(int truth)
 {
@@ -262,6 +269,7 @@ static int can_be_held(uint32_t generation)
 static int lets_and_forks(uint32_t generation)
 {
   struct thread thread;
+  int result;
 
   fork_let();
   atomic_store(&holding, 0);
@@ -269,7 +277,9 @@ static int lets_and_forks(uint32_t generation)
   must(thread_start(&thread, "holder", hold_a_while, NULL) == 0);
   while (!atomic_load(&holding))
     thread_yield();
-  return in_child(was_let_and_can_be_held, generation + 1);
+  result = in_child(was_let_and_can_be_held, generation + 1);
+  thread_join(&thread);
+  return result;
 }
 
 START_TEST(who_holds_it_and_forks_does_not_wait_for_ever)

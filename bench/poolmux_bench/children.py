@@ -9,6 +9,8 @@ from typing import Any, Callable, List
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
+inherited: List[int] = []  # descriptors that tell whoever is at the other end that they live
+
 
 def _tie_to(parent: int) -> Callable[[], None]:
     def tie() -> None:
@@ -27,6 +29,7 @@ def start(command: List[str], **more: Any) -> "subprocess.Popen[str]":
         text=True,
         errors="replace",
         start_new_session=True,
+        pass_fds=inherited,
         preexec_fn=_tie_to(os.getpid()),
         **more,
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Cleans up after a program that was killed. It is forked off, and waits at a pipe for the end of
-the program; what is then still owed, it does: a directory removed, keys removed from a server."""
+the program and of all that it had started, which have that pipe as well; what is then still owed,
+it does: a directory removed, keys removed from a server."""
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import time
 from typing import Any, Dict, List, NoReturn
 
+from . import children
 from .problem import Problem
 from .resp import Connection
 from .signals import ENDING
@@ -32,11 +34,14 @@ def _sweep(connection: Connection, pattern: str) -> int:
 
 
 def remove_keys(url: Url, prefix: str) -> None:
-    """Until none is found: commands of programs that have ended may still be on their way."""
+    """Until none is found twice: commands of programs that have ended may still be on their way."""
+    empty = 0
     with Connection(url) as connection:
         for _ in range(PASSES):
-            if _sweep(connection, _escaped(prefix) + "*") == 0:
+            empty = empty + 1 if _sweep(connection, _escaped(prefix) + "*") == 0 else 0
+            if empty == 2:
                 return
+            time.sleep(PAUSE_S)
     raise Problem(f'{url.shown}: keys that begin with "{prefix}" keep coming back')
 
 
@@ -87,6 +92,7 @@ class Keeper:
             finally:
                 os._exit(1)
         os.close(reading)
+        children.inherited.append(self._writing)
 
     def _tell(self) -> None:
         os.write(self._writing, (json.dumps(self._debts) + "\n").encode())
@@ -101,5 +107,6 @@ class Keeper:
         self._tell()
 
     def close(self) -> None:
+        children.inherited.remove(self._writing)
         os.close(self._writing)
         os.waitpid(self._pid, 0)

@@ -12,6 +12,15 @@ TRANSPORTS = {
     "valkeys": "tls",
     "unix": "unix",
 }
+COMPARED = {
+    "strategy",
+    "io",
+    "pool.max_size",
+    "pool.max_waiters",
+    "pool.wait_timeout",
+    "mux.max_inflight",
+    "mux.spin",
+}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -39,6 +48,8 @@ class Url:
         self.has_password = parts.password is not None or "password" in self._query
         self.password = unquote(parts.password or "") or self._query.get("password") or password
         self.db = self._database(parts.path)
+        for name in COMPARED.intersection(self._query):
+            raise Misuse(f"--url: {name} is what each contestant sets itself; leave it out")
         self.whole = self._with_password(parts)
         self.shown = f"{parts.scheme}://{self._where(parts.path)}"
 

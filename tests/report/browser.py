@@ -73,6 +73,13 @@ class Browser:
         self.received = b""
         self.number = 0
         self.events = []
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _attach(self):
         target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
         self.session = None
         self.session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})[
