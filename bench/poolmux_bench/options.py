@@ -121,12 +121,12 @@ def parser(version: str) -> argparse.ArgumentParser:
     how("--rounds", type=_whole(1, 1000), metavar="N", default=5, help="(5)")
     how(
         "--seconds",
-        type=_duration(0.05, 3600),
+        type=_duration(0.05, 600),
         metavar="S",
         help="of each lap (so that all take half a minute, but 0.1 to 2)",
     )
-    how("--warmup", type=_duration(0, 3600), metavar="S", help="before each lap (a fifth of it)")
-    how("--seed", type=_whole(0, 2**63 - 1), metavar="N", default=1, help="of the dice (1)")
+    how("--warmup", type=_duration(0, 600), metavar="S", help="before each lap (a fifth of it)")
+    how("--seed", type=_whole(0, 2**62), metavar="N", default=1, help="of the dice (1)")
     where = p.add_argument_group("where").add_argument
     where("--url", metavar="URL", help="a server that runs, instead of a private one")
     where("--allow-writes", action="store_true", help="what --url needs: keys are written there")

@@ -71,7 +71,6 @@ class Private(Server):
     def __init__(self, transports: Sequence[str], keeper: Keeper, signals: Signals) -> None:
         self._keeper = keeper
         self._process: Optional["subprocess.Popen[str]"] = None
-        self._connection: Optional[Connection] = None
         program = _program()
         try:
             self._directory = tempfile.mkdtemp(prefix="poolmux-bench-")
@@ -82,8 +81,8 @@ class Private(Server):
             self._prepare(program, "tls" in transports)
             self._start_somewhere(transports, signals)
             self.control = self._socket()
-            self._connection = Connection(Url(self.control))
-            self.name, self.version = name_and_version(self._connection)
+            with Connection(Url(self.control)) as connection:
+                self.name, self.version = name_and_version(connection)
         except BaseException:
             self.close()
             raise
@@ -164,8 +163,6 @@ class Private(Server):
             raise Problem("the private server has ended: " + " ".join(last))
 
     def close(self) -> None:
-        if self._connection:
-            self._connection.close()
         if self._process:
             children.end(self._process, STOP_S)
         remove_directory(self._directory)
