@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lane.c - a lane's lock, what is done when it is dropped, and how requests begin and end. How
  * callers wait stands in lane_drive.c, how bytes move in lane_io.c. */
+#include "base/clock.h"
 #include "call/timing.h"
 #include "link/lane_io.h"
+
+enum { LONG_TURN_NS = 250 * 1000, CROWDED_NS = 300 * 1000 * 1000 };
 
 /* ---- the lock ---- */
 
@@ -172,15 +175,25 @@ static int is_worth_writing(const struct lane *l, const struct request *req)
 }
 
 /* Those who were woken together are about to submit again: whoever comes lets the others, if there
- * are any left, queue, so that one write carries them all. No longer than a turn of the scheduler. */
+ * are any left, queue, so that one write carries them all. They take a few microseconds each. Where
+ * other programs have the processor instead, for a whole turn of the scheduler, all replies would
+ * wait for that: then nobody gives way for a while. */
 static void give_way(struct lane *l)
 {
+  int64_t began, ended;
+
   l->expected--;
   if (l->expected == 0 || l->writing || !lane_writable(l))
+    return;
+  began = clock_ns();
+  if (began < l->crowded_until)
     return;
   lane_leave(l);
   thread_yield();
   lane_enter(l);
+  ended = clock_ns();
+  if (ended - began > LONG_TURN_NS)
+    l->crowded_until = ended + CROWDED_NS;
 }
 
 void lane_submit_locked(struct lane *l, struct request *req)

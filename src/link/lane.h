@@ -32,6 +32,7 @@ struct lane {
   size_t queued_bytes;
   unsigned coming;   /* threads that will look at the lane without being woken */
   unsigned expected; /* callers woken by the last read that have not submitted again */
+  int64_t crowded_until; /* until then nobody gives way to them: other programs have the processor */
   /* the connection */
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
