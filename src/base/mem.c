@@ -56,6 +56,11 @@ char *mem_strndup(const char *text, size_t len)
   return copy;
 }
 
+void mem_zero(void *ptr, size_t size)
+{
+  memset(ptr, 0, size);
+}
+
 void mem_free(void *ptr)
 {
   free(ptr);

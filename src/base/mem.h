@@ -11,6 +11,8 @@ void *mem_realloc(void *, size_t size);
 char *mem_strdup(const char *);                /* NULL stays NULL */
 char *mem_strndup(const char *, size_t len);   /* copies exactly len bytes and adds a NUL */
 void mem_free(void *);
+/* Sooner done than what compilers make of memset for a struct of some hundred bytes. */
+void mem_zero(void *, size_t size);
 void mem_wipe(void *, size_t size); /* zeroes, not optimised away */
 
 /* Tests only. Allocation number n (from 1, counted from this call) fails; sticky: all later ones as

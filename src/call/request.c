@@ -2,12 +2,12 @@
 /* request.c - owns how a request begins and how its end becomes visible. Knows nothing of queues,
  * links or retries. */
 #include "call/request.h"
-#include <string.h>
 #include "base/clock.h"
+#include "base/mem.h"
 
 void request_init(struct request *r, enum request_kind kind)
 {
-  memset(r, 0, sizeof *r);
+  mem_zero(r, sizeof *r);
   list_init(&r->node);
   list_init(&r->parked);
   r->kind = kind;
