@@ -7,40 +7,15 @@
  * token that was fired, the next try, happens on the reactor's thread, so these never meet each
  * other; and each of them holds a reference, so that the call may complete meanwhile. Callbacks run
  * between the reactor's steps. A future is told by whoever completes its call. */
-#include "api/async.h"
+#include "api/async_parts.h"
 #include <string.h>
-#include "api/orphan.h"
-#include "api/retry.h"
 #include "api/trace.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "call/reply.h"
-#include "call/timing.h"
 #include "route/classify.h"
 
 enum { UNDELIVERED_MAX = 65536, BLOCK_STEP = 512 };
-
-struct async {
-  struct request request;
-  _Atomic unsigned refs; /* the call itself, and who is at work on it */
-  _Atomic int over;      /* its outcome is decided */
-  _Atomic int submitted, fired, cancel_posted, abandoned;
-  int paused; /* the reactor's thread only */
-  struct attempts attempts;
-  void *span; /* the program's, see trace.h */
-  pmx_reply *reply;
-  pmx_client *client; /* what follows is set when it is made */
-  struct runtime *runtime;
-  struct async_target target;
-  struct order order;
-  struct call call;
-  struct timing timing; /* used when it is traced */
-  struct timer timer;   /* the deadline; while PAUSED: the next try */
-  struct list pause;    /* on runtime.paused */
-  struct job job;       /* the next try; in the end the callback */
-  struct job cancel;
-  char bytes[]; /* of a small command */
-};
 
 static struct async *of_request(struct request *req)
 {
@@ -78,8 +53,7 @@ static void run_callback(struct job *job)
   async_unref(a);
 }
 
-/* Its outcome, once. Thread: any. Locks: none. */
-static void finish(struct async *a, pmx_reply *reply)
+void async_finish(struct async *a, pmx_reply *reply)
 {
   struct reactor *reactor = &a->runtime->reactor;
 
@@ -118,14 +92,7 @@ static pmx_reply *submit(struct async *a, int64_t now)
   return node->strategy->ops->submit(node->strategy, &a->request);
 }
 
-static void end_pause(struct async *a)
-{
-  a->paused = 0;
-  list_remove(&a->pause);
-}
-
-/* Thread: reactor. */
-static void try_again(struct async *a)
+void async_try_again(struct async *a)
 {
   int64_t now = clock_ns();
   pmx_reply *failure;
@@ -137,7 +104,7 @@ static void try_again(struct async *a)
     timer_set(&a->runtime->reactor, &a->timer, a->call.deadline);
   failure = submit(a, now);
   if (failure)
-    finish(a, failure);
+    async_finish(a, failure);
 }
 
 /* Thread: reactor. The last try may be followed by another: a->reply is its outcome. */
@@ -148,11 +115,11 @@ static void consider(struct job *job)
   int64_t at = retry_at(a->client, &a->order, &a->call, a->reply, &a->attempts, now);
 
   if (at == RETRY_NOT || cancel_fired(a->call.cancel) || atomic_load(&a->abandoned)) {
-    finish(a, a->reply);
+    async_finish(a, a->reply);
   } else if (at <= now) {
-    try_again(a);
+    async_try_again(a);
   } else if (atomic_load(&a->client->closed)) {
-    finish(a, a->reply); /* there will be no other try */
+    async_finish(a, a->reply); /* there will be no other try */
   } else {
     a->paused = 1;
     list_push_back(&a->runtime->paused, &a->pause);
@@ -169,106 +136,13 @@ static void async_completed(struct request *req)
   call_take_back(&a->request, &a->order);
   if (pmx_reply_status(reply) == PMX_OK ||
       retry_at(a->client, &a->order, &a->call, reply, &a->attempts, clock_ns()) == RETRY_NOT) {
-    finish(a, reply);
+    async_finish(a, reply);
     return;
   }
   a->reply = reply;
   a->job.run = consider;
   reactor_post(&a->runtime->reactor, &a->job);
   reactor_wake(&a->runtime->reactor);
-}
-
-/* ---- giving up: on the reactor's thread ---- */
-
-/* A request that is given a moment more, for its wait at the server is being ended, is on a link
- * that this thread drives: it cannot end between the two lines that look at it. */
-static void cancel_request(struct async *a, pmx_cause cause)
-{
-  struct strategy *strategy = runtime_node(a->runtime, &a->request)->strategy;
-  int64_t before = a->request.deadline;
-
-  strategy->ops->cancel(strategy, &a->request, cause);
-  if (!atomic_load(&a->over) && a->request.deadline != before)
-    timer_set(&a->runtime->reactor, &a->timer, a->request.deadline);
-}
-
-static void give_up(struct async *a, pmx_cause cause)
-{
-  if (a->paused) {
-    end_pause(a);
-    a->order.ended = 0; /* not when its last try did */
-    finish(a, a->reply);
-  } else {
-    cancel_request(a, cause);
-  }
-}
-
-static void hold(struct timer *timer)
-{
-  atomic_fetch_add(&container_of(timer, struct async, timer)->refs, 1);
-}
-
-static void time_is_up(struct timer *timer)
-{
-  struct async *a = container_of(timer, struct async, timer);
-
-  if (!atomic_load(&a->over)) {
-    if (a->paused && !atomic_load(&a->client->closed)) { /* once it is, no try is taken */
-      end_pause(a);
-      try_again(a);
-    } else {
-      give_up(a, PMX_CAUSE_TIMEOUT);
-    }
-  }
-  async_unref(a);
-}
-
-static void run_cancel(struct job *job)
-{
-  struct async *a = container_of(job, struct async, cancel);
-
-  if (!atomic_load(&a->over))
-    give_up(a, PMX_CAUSE_CANCELED);
-  async_unref(a);
-}
-
-static void post_cancel(struct async *a)
-{
-  if (atomic_exchange(&a->cancel_posted, 1))
-    return;
-  atomic_fetch_add(&a->refs, 1);
-  reactor_post(&a->runtime->reactor, &a->cancel);
-  reactor_wake(&a->runtime->reactor);
-}
-
-/* Thread: the one that fires, under the token's lock. What is not submitted yet finds out itself:
- * from its own flag, for the token may be gone by then. */
-static void token_fired(struct cancel_hook *hook)
-{
-  struct async *a = container_of(hook, struct async, call.hold);
-
-  atomic_store(&a->fired, 1);
-  if (atomic_load(&a->submitted))
-    post_cancel(a);
-}
-
-void async_abandon(struct async *a)
-{
-  atomic_store(&a->abandoned, 1);
-  post_cancel(a);
-}
-
-void async_orphan(struct async *a, const pmx_reply *reply)
-{
-  orphan_report(a->client, a->runtime, a->order.route.command, reply);
-}
-
-void async_end_paused(struct runtime *rt)
-{
-  struct list *node;
-
-  while ((node = list_first(&rt->paused)))
-    give_up(container_of(node, struct async, pause), PMX_CAUSE_CLOSED);
 }
 
 /* ---- the beginning ---- */
@@ -291,10 +165,10 @@ static struct async *make(pmx_client *c, struct runtime *rt, struct order *order
   memset(&a->refs, 0, offsetof(struct async, client) - offsetof(struct async, refs));
   a->client = c;
   a->runtime = rt;
-  a->timer = (struct timer){.run = time_is_up, .hold = hold};
+  a->timer = (struct timer){.run = async_time_is_up, .hold = async_hold};
   list_init(&a->pause);
   job_init(&a->job, consider);
-  job_init(&a->cancel, run_cancel);
+  job_init(&a->cancel, async_run_cancel);
   return a;
 }
 
@@ -310,7 +184,7 @@ static void guard(struct async *a, int ours)
     return;
   atomic_store(&a->submitted, 1);
   if (atomic_load(&a->fired))
-    post_cancel(a);
+    async_post_cancel(a);
 }
 
 /* Somebody's callback takes long, and the replies of others pile up behind it. */
@@ -347,7 +221,7 @@ static pmx_reply *begin(struct async *a, int ours)
   pmx_reply *failure;
 
   if (a->call.cancel)
-    cancel_attach(a->call.cancel, &a->call.hold, token_fired);
+    cancel_attach(a->call.cancel, &a->call.hold, async_token_fired);
   failure = call_may_begin(&a->call);
   if (!failure)
     failure = check_backlog(a);
