@@ -230,6 +230,19 @@ void issue(void *self, call *c)
                     [&flight](error_code ec, std::size_t) { land_all(flight, ec); });
 }
 
+// When one of several commands fails the library throws where it reads (general_aggregate adds the
+// next answer to a result that is an error): nobody can go on from there.
+template <class Run> void or_end(Run run)
+{
+  try {
+    run();
+  } catch (const std::exception &e) {
+    std::fprintf(stderr, "poolmux-bench-boost-redis: the library cannot go on after: %s\n",
+                 e.what());
+    std::_Exit(EXIT_FAILURE); // others may be calling
+  }
+}
+
 // A timer, as run_one_until rounds to milliseconds. Set again it would have one handler more.
 void turn(void *self, int64_t until_ns)
 {
@@ -245,8 +258,10 @@ void turn(void *self, int64_t until_ns)
         loop.armed_ns = 0;
     });
   }
-  loop.io.run_one();
-  loop.io.poll();
+  or_end([&loop] {
+    loop.io.run_one();
+    loop.io.poll();
+  });
 }
 
 // ---- OS threads ----
@@ -255,7 +270,7 @@ void *open_blocking(const plan *plan, char *why)
 {
   return open_or_why(why, [=] {
     auto loop = std::make_unique<Loop>(plan);
-    loop->thread = std::thread([io = &loop->io] { io->run(); });
+    loop->thread = std::thread([io = &loop->io] { or_end([io] { io->run(); }); });
     return loop.release();
   });
 }

@@ -23,6 +23,12 @@ static long slice_of(const struct lap *lap, int64_t now)
   return slice < 0 ? 0 : slice >= MOST_SLICES ? MOST_SLICES - 1 : (long)slice;
 }
 
+/* What consumers and subscribers wait for is no call of a caller, and in no slice. */
+static int is_sliced(int kind)
+{
+  return kind != KIND_POP && kind != KIND_MESSAGE;
+}
+
 static void hand_over(struct lap *lap, struct book *book)
 {
   struct histogram **slice = &lap->slices[book->slice];
@@ -31,9 +37,10 @@ static void hand_over(struct lap *lap, struct book *book)
   for (int kind = 0; kind < KINDS; kind++) {
     if (!book->times[kind] || book->times[kind]->count == 0)
       continue;
-    if (!*slice)
+    if (is_sliced(kind) && !*slice)
       *slice = make_histogram();
-    histogram_merge(*slice, book->times[kind]);
+    if (is_sliced(kind))
+      histogram_merge(*slice, book->times[kind]);
     histogram_merge(&lap->times[kind], book->times[kind]);
     lap->commands[kind] += book->commands[kind];
     histogram_clear(book->times[kind]);
@@ -98,16 +105,22 @@ static void remember(struct lap *lap, const char *why)
     snprintf(lap->error[i], WHY_SIZE, "%s", why);
 }
 
-/* A wrong answer makes all figures worthless; so does a way that only fails. */
-void lap_failure(struct lap *lap, enum kind kind, enum verdict verdict, const char *why)
+/* A wrong answer makes all figures worthless. */
+void lap_trouble(struct lap *lap, enum verdict verdict, const char *why)
 {
   if (verdict == VERDICT_WRONG)
     die("%s", why);
   pthread_mutex_lock(&lap->lock);
-  lap->failed[kind]++;
-  lap->failures++;
   remember(lap, why);
-  if (lap->failures >= MOST_FAILURES)
+  pthread_mutex_unlock(&lap->lock);
+}
+
+/* So does a way that only fails. A call counts once, however many of its commands have failed. */
+void lap_failure(struct lap *lap, enum kind kind)
+{
+  pthread_mutex_lock(&lap->lock);
+  lap->failed[kind]++;
+  if (++lap->failures >= MOST_FAILURES)
     die("%d calls failed, the first one: %s", MOST_FAILURES, lap->error[0]);
   pthread_mutex_unlock(&lap->lock);
 }

@@ -15,7 +15,8 @@ void ticket_begun(struct lap *lap, int64_t due_ns, int64_t now_ns)
 {
   int64_t late = now_ns - due_ns, latest = atomic_load(&lap->latest_ns);
 
-  atomic_fetch_add(&lap->begun, 1);
+  if (now_ns < lap->until_ns)
+    atomic_fetch_add(&lap->begun, 1);
   if (late > 1000000)
     atomic_fetch_add(&lap->late, 1);
   while (late > latest && !atomic_compare_exchange_weak(&lap->latest_ns, &latest, late))
@@ -73,7 +74,7 @@ static void judge(struct call *call, int i, const struct answer *a)
   if (verdict == VERDICT_RIGHT)
     return;
   __atomic_store_n(&call->verdict, verdict, __ATOMIC_RELAXED);
-  lap_failure(call->lap, call->task.kind, verdict, why);
+  lap_trouble(call->lap, verdict, why);
 }
 
 /* The time is that of the last answer, before it is judged: judging a large value takes a while. */
@@ -105,14 +106,24 @@ static long listeners_of(const struct workload *w, long channel)
   return w->subscribers / channels + (channel < w->subscribers % channels);
 }
 
+/* As the server counts them: a transaction is WATCH, GET, MULTI, SET and EXEC. */
+static int commands_of(const struct call *call)
+{
+  return call->task.kind == KIND_TRANSACTION ? 5 : call->task.n;
+}
+
 void call_record(struct call *call)
 {
   struct lap *lap = call->lap;
   struct book *book = &lap->books[lap->async ? 0 : call->place];
 
-  if (call->verdict != VERDICT_RIGHT || call_is_last(call))
+  if (call_is_last(call))
     return;
-  book_add(lap, book, call->task.kind, call->ended_ns - call->since_ns, call->task.n,
+  if (call->verdict != VERDICT_RIGHT) {
+    lap_failure(lap, call->task.kind);
+    return;
+  }
+  book_add(lap, book, call->task.kind, call->ended_ns - call->since_ns, commands_of(call),
            call->ended_ns);
   if (call->task.kind == KIND_PUSH)
     atomic_fetch_add(&lap->pushed, 1);
@@ -140,8 +151,8 @@ int listener_message(struct listener *l, const char *data, size_t len)
     return 0;
   }
   if (!workload_element(&lap->plan->workload, FAMILY_CHANNEL, l->index, data, len, &stamp))
-    lap_failure(lap, KIND_MESSAGE, VERDICT_WRONG, "a message of another channel, or none of ours");
-  book_add(lap, &lap->books[lap->places + l->place], KIND_MESSAGE, now - stamp, 1, now);
+    lap_trouble(lap, VERDICT_WRONG, "a message of another channel, or none of ours");
+  book_add(lap, &lap->books[lap->places + l->place], KIND_MESSAGE, now - stamp, 0, now);
   atomic_fetch_add(&lap->heard, 1);
   return 1;
 }

@@ -39,7 +39,7 @@ static void closed_loop(struct lap *lap, struct call *call)
 }
 
 /* Who is free takes the next call that is due, and waits until it is. If nobody is free it begins
- * later, but its time counts from when it was due. */
+ * later, even after the lap's end, and its time counts from when it was due. */
 static void open_loop(struct lap *lap, struct call *call)
 {
   int64_t due, now;
@@ -48,7 +48,7 @@ static void open_loop(struct lap *lap, struct call *call)
   while ((ticket = atomic_fetch_add(&lap->ticket, 1)) < lap->most) {
     due = ticket_due(lap, ticket);
     now = now_ns();
-    if (due >= lap->until_ns || now >= lap->until_ns)
+    if (due >= lap->until_ns || now >= lap->give_up_ns)
       return;
     if (due > now)
       sleep_until(due);

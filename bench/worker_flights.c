@@ -52,7 +52,7 @@ static void land(struct lap *lap, struct call *call)
 static int take_due(struct lap *lap, int64_t now, int64_t *ret)
 {
   *ret = ticket_due(lap, lap->ticket);
-  if (lap->ticket >= lap->most || *ret > now || *ret >= lap->until_ns || now >= lap->until_ns)
+  if (lap->ticket >= lap->most || *ret > now || *ret >= lap->until_ns || now >= lap->give_up_ns)
     return 0;
   lap->ticket++;
   ticket_begun(lap, *ret, now);
@@ -170,12 +170,12 @@ static void open_loop(struct lap *lap)
   struct call *call;
   int64_t due, now;
 
-  while ((now = now_ns()) < lap->until_ns && lap->ticket < lap->most &&
+  while ((now = now_ns()) < lap->give_up_ns && lap->ticket < lap->most &&
          (due = ticket_due(lap, lap->ticket)) < lap->until_ns) {
     if (due > now) {
       wait_due(lap, due);
     } else if (!lap->idle) {
-      wait_landed(lap, lap->until_ns);
+      wait_landed(lap, lap->give_up_ns);
     } else if (take_due(lap, now, &due)) {
       call = take_idle(lap);
       call->left = LONG_MAX;

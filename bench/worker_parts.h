@@ -48,11 +48,12 @@ struct lap {
 
   /* the phase */
   int64_t begun_ns, until_ns;
-  long most;           /* calls to begin */
-  double step_ns;      /* between two calls that are due; 0: closed loop */
-  _Atomic long ticket; /* the next call that is due */
-  _Atomic uint64_t begun;
-  _Atomic uint64_t late; /* of these: begun more than a millisecond after they were due */
+  int64_t give_up_ns;     /* open loop: what was due before until_ns is begun until then */
+  long most;              /* calls to begin */
+  double step_ns;         /* between two calls that are due; 0: closed loop */
+  _Atomic long ticket;    /* the next call that is due */
+  _Atomic uint64_t begun; /* before until_ns */
+  _Atomic uint64_t late;  /* begun more than a millisecond after they were due, whenever that was */
   _Atomic int64_t latest_ns;
 
   /* what has to arrive before a phase is over */
@@ -78,9 +79,10 @@ void die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn)
 
 /* worker_book.c */
 void book_add(struct lap *, struct book *, enum kind, int64_t ns, int commands, int64_t now);
-void lap_collect(struct lap *); /* takes all books over */
-void lap_forget(struct lap *);  /* everything measured so far */
-void lap_failure(struct lap *, enum kind, enum verdict, const char *why); /* wrong: ends us */
+void lap_collect(struct lap *);                                /* takes all books over */
+void lap_forget(struct lap *);                                 /* everything measured so far */
+void lap_trouble(struct lap *, enum verdict, const char *why); /* of a command; wrong: ends us */
+void lap_failure(struct lap *, enum kind);                     /* of a call */
 
 /* worker_call.c */
 void call_prepare(struct call *, int64_t since_ns); /* draws it and stamps it */

@@ -1,5 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* worker_print.c - a lap's result, as lines of words: what poolmux-bench reads. */
+/* worker_print.c - a lap's result, as lines of words: what poolmux-bench reads.
+ *
+ * calls KIND N     calls all of whose commands had the right answer
+ * failed KIND N    calls with a command that had none, whatever became of their others
+ * commands KIND N  what the former had the server do, as it counts: a batch its GETs and SETs, a
+ *                  transaction WATCH, GET, MULTI, SET and EXEC; a message is none
+ * latency KIND …   of the former: sum of counts = calls KIND
+ * slice I CALLS …  of the former, without pop and message
+ * schedule DUE BEGUN LATE MAX_LATE_NS: calls that were due before the lap's end, that were begun by
+ *                  then, that were begun more than 1 ms late, and by how much at most. What was not
+ *                  begun by then is begun afterwards, for as long again as the lap was, but 10 s;
+ *                  what is not even begun by then is in no other line */
 #include "worker_parts.h"
 
 #include <string.h>

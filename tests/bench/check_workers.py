@@ -29,9 +29,7 @@ class Workers(Stage):
         for result in measured:
             only = result["rounds"][0]
             self.assertEqual((only["failed"], only["errors"]), (0, []), result["contestant"])
-            self.assertEqual(
-                sum(only["calls_by_class"].values()), sum(s["calls"] for s in only["slices"])
-            )
+            self.assertEqual(only["calls"], sum(s["calls"] for s in only["slices"]))
             self.assertGreater(only["rate"], 0)
             self.assertGreaterEqual(only["commands"], only["calls"])
         return {(r["contestant"], r["transport"]) for r in measured}
@@ -58,8 +56,9 @@ class Workers(Stage):
         results = self.results(*words, "--seconds", "1")  # some calls begin, whatever else runs
         only = results["results"][0]["rounds"][0]
         schedule = only["schedule"]
-        self.assertEqual((schedule["due"], schedule["begun"]), (2000, only["calls"]))
-        self.assertLessEqual(schedule["begun"], schedule["due"])  # a busy machine does not keep up
+        self.assertEqual(schedule["due"], 2000)
+        self.assertLessEqual(schedule["begun"], only["calls"])  # a busy machine does not keep up
+        self.assertLessEqual(only["calls"], schedule["due"])
 
     def test_values_that_are_not_valid_are_refused_before_anything_is_done(self) -> None:
         self.run_bench("--set", "keys=none", status=2)
