@@ -195,7 +195,8 @@ static void versions(FILE *out)
 
 int main(int argc, char **argv)
 {
-  static const struct worker worker = {"poolmux-floor", ways, sizeof ways / sizeof *ways, versions};
+  static const struct worker worker = {"poolmux-floor", ways, sizeof ways / sizeof *ways, versions,
+                                       NULL};
 
   return worker_main(&worker, argc, argv);
 }

@@ -2,6 +2,7 @@
 /* peer.c - see peer.h. */
 #include "peer.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +42,13 @@ static int parse_option(struct peer_address *a, const char *text, size_t len)
     char *ret;
     size_t size;
   } options[] = {
+      {"user=", a->user, sizeof a->user},
+      {"password=", a->password, sizeof a->password},
       {"tls.ca_file=", a->ca_file, sizeof a->ca_file},
+      {"tls.ca_dir=", a->ca_dir, sizeof a->ca_dir},
       {"tls.cert_file=", a->cert_file, sizeof a->cert_file},
       {"tls.key_file=", a->key_file, sizeof a->key_file},
+      {"tls.key_passphrase=", a->key_passphrase, sizeof a->key_passphrase},
       {"tls.server_name=", a->server_name, sizeof a->server_name},
   };
 
@@ -134,6 +139,83 @@ int peer_parse(const char *url, struct peer_address *ret)
     return parse_host(ret, text);
   ret->path = ret->path_text;
   return decode(text, strcspn(text, "?"), ret->path_text, sizeof ret->path_text);
+}
+
+/* ---- options of URLs ---- */
+
+int peer_has_word(const char *words, const char *word)
+{
+  size_t len = strlen(word);
+
+  for (const char *at = strstr(words, word); at; at = strstr(at + 1, word)) {
+    if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+      return len > 0;
+  }
+  return 0;
+}
+
+/* The next option of a query, without its value. 0: there is none. */
+static int next_option(const char **query, char ret[PEER_OPTION])
+{
+  size_t len;
+
+  if (!*query || !**query)
+    return 0;
+  len = strcspn(*query, "=&");
+  snprintf(ret, PEER_OPTION, "%.*s", (int)len, *query);
+  *query += strcspn(*query, "&");
+  *query += **query == '&';
+  return 1;
+}
+
+static const char *query_of(const char *url)
+{
+  const char *sign = strchr(url, '?');
+
+  return sign ? sign + 1 : NULL;
+}
+
+int peer_other_option(const char *url, const char *words, char ret[PEER_OPTION])
+{
+  const char *query = query_of(url);
+
+  while (next_option(&query, ret)) {
+    if (ret[0] && !peer_has_word(words, ret))
+      return 1;
+  }
+  return 0;
+}
+
+int peer_lost_option(const char *url, char ret[PEER_OPTION])
+{
+  static const char where[] = "host port socket tls address_family";
+  const char *query = query_of(url);
+
+  while (next_option(&query, ret)) {
+    if (peer_has_word(where, ret) ||
+        (strncmp(ret, "tls.", 4) == 0 && strcmp(ret, "tls.retire") != 0 &&
+         !peer_has_word(PEER_TLS_OPTIONS, ret)))
+      return 1;
+  }
+  return 0;
+}
+
+int peer_each_file(const char *dir, int (*each)(void *arg, const char *path), void *arg)
+{
+  DIR *files = opendir(dir);
+  const struct dirent *entry;
+  char path[2048];
+  int n = 0;
+
+  if (!files)
+    return -1;
+  while ((entry = readdir(files))) {
+    if (entry->d_name[0] != '.' &&
+        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name) < (int)sizeof path)
+      n += each(arg, path);
+  }
+  closedir(files);
+  return n;
 }
 
 /* ---- connections ---- */

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,36 @@ static int tls_failed(const char *what, char why[PEER_WHY])
   return 0;
 }
 
+/* Never asks at a terminal. */
+static int passphrase(char *buf, int size, int writing, void *text)
+{
+  size_t len = strlen(text);
+
+  (void)writing;
+  if (len > (size_t)size)
+    return -1;
+  memcpy(buf, text, len);
+  return (int)len;
+}
+
+/* Files that hold something else are none of our business. */
+static int trust_file(void *ssl_ctx, const char *path)
+{
+  int good = SSL_CTX_load_verify_locations(ssl_ctx, path, NULL) == 1;
+
+  ERR_clear_error();
+  return good;
+}
+
+static int trust(SSL_CTX *ssl_ctx, const struct peer_address *a)
+{
+  if (!a->ca_file[0] && !a->ca_dir[0])
+    return SSL_CTX_set_default_verify_paths(ssl_ctx);
+  if (a->ca_dir[0] && peer_each_file(a->ca_dir, trust_file, ssl_ctx) < 1)
+    return 0;
+  return !a->ca_file[0] || SSL_CTX_load_verify_locations(ssl_ctx, a->ca_file, NULL) == 1;
+}
+
 static int make_ssl_ctx(struct wire *w, const struct peer_address *a, char why[PEER_WHY])
 {
   int good;
@@ -50,8 +81,9 @@ static int make_ssl_ctx(struct wire *w, const struct peer_address *a, char why[P
   if (!w->ssl_ctx)
     return tls_failed("setting up", why);
   SSL_CTX_set_verify(w->ssl_ctx, SSL_VERIFY_PEER, NULL);
-  good = a->ca_file[0] ? SSL_CTX_load_verify_locations(w->ssl_ctx, a->ca_file, NULL)
-                       : SSL_CTX_set_default_verify_paths(w->ssl_ctx);
+  SSL_CTX_set_default_passwd_cb(w->ssl_ctx, passphrase);
+  SSL_CTX_set_default_passwd_cb_userdata(w->ssl_ctx, (void *)(uintptr_t)a->key_passphrase);
+  good = trust(w->ssl_ctx, a);
   if (good && a->cert_file[0])
     good = SSL_CTX_use_certificate_chain_file(w->ssl_ctx, a->cert_file) == 1 &&
            SSL_CTX_use_PrivateKey_file(w->ssl_ctx, a->key_file, SSL_FILETYPE_PEM) == 1;

@@ -367,5 +367,6 @@ int main(int argc, char **argv)
   w.ways = ways;
   w.n = static_cast<int>(sizeof ways / sizeof *ways);
   w.versions = versions;
+  w.options = PEER_LOGIN_OPTIONS " " PEER_TLS_OPTIONS;
   return worker_main(&w, argc, argv);
 }

@@ -11,6 +11,24 @@
 
 namespace
 {
+// Files of a directory that hold something else are none of our business.
+void trust(asio::ssl::context &tls, const peer_address &a)
+{
+  auto add = [](void *context, const char *path) {
+    error_code ec;
+
+    static_cast<asio::ssl::context *>(context)->load_verify_file(path, ec);
+    return ec ? 0 : 1;
+  };
+
+  if (!a.ca_file[0] && !a.ca_dir[0])
+    tls.set_default_verify_paths();
+  if (a.ca_dir[0] && peer_each_file(a.ca_dir, add, &tls) < 1)
+    throw std::runtime_error("TLS: no certificate in the directory of tls.ca_dir");
+  if (a.ca_file[0])
+    tls.load_verify_file(a.ca_file);
+}
+
 std::unique_ptr<redis::connection> make_connection(asio::io_context &io, const peer_address &a)
 {
   asio::ssl::context tls{asio::ssl::context::tls_client};
@@ -19,11 +37,11 @@ std::unique_ptr<redis::connection> make_connection(asio::io_context &io, const p
     tls.set_verify_mode(asio::ssl::verify_peer);
     tls.set_verify_callback(
         asio::ssl::host_name_verification(a.server_name[0] ? a.server_name : a.host));
-    if (a.ca_file[0])
-      tls.load_verify_file(a.ca_file);
-    else
-      tls.set_default_verify_paths();
+    trust(tls, a);
     if (a.cert_file[0]) {
+      tls.set_password_callback(
+          [phrase = std::string{a.key_passphrase}](
+              std::size_t, asio::ssl::context::password_purpose) { return phrase; });
       tls.use_certificate_chain_file(a.cert_file);
       tls.use_private_key_file(a.key_file, asio::ssl::context::pem);
     }

@@ -110,6 +110,7 @@ int main(int argc, char **argv)
       .ways = ways,
       .n = sizeof ways / sizeof *ways,
       .versions = versions,
+      .options = PEER_LOGIN_OPTIONS " " PEER_TLS_OPTIONS,
   };
 
   return worker_main(&worker, argc, argv);

@@ -360,6 +360,7 @@ int main(int argc, char **argv)
       .ways = ways,
       .n = sizeof ways / sizeof *ways,
       .versions = versions,
+      .options = PEER_LOGIN_OPTIONS,
   };
 
   return worker_main(&worker, argc, argv);

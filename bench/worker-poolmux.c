@@ -243,7 +243,7 @@ static void versions(FILE *out)
 int main(int argc, char **argv)
 {
   static const struct worker worker = {"poolmux-bench-poolmux", ways, sizeof ways / sizeof *ways,
-                                       versions};
+                                       versions, NULL};
 
   return worker_main(&worker, argc, argv);
 }

@@ -39,7 +39,8 @@ static void usage(FILE *out)
           "usage: %s --way WAY --url URL [OPTION]... [--set KEY=VALUE]...\n"
           "measures one lap and prints it; poolmux-bench(1) does this for people\n"
           "  --url URL       (default: $POOLMUX_BENCH_URL, which ps does not show)\n"
-          "  --control URL   the same server for those who look at it (default: that of --url)\n"
+          "  --control URL   the same server for those who look at it (default: that of --url,\n"
+          "                  beside $POOLMUX_BENCH_URL $POOLMUX_BENCH_CONTROL)\n"
           "  --callers N     1 to %d (default: 1)\n"
           "  --seconds S     (default: 1)\n"
           "  --warmup S      before it, not measured (default: 0.2)\n"
@@ -171,17 +172,6 @@ static enum action read_options(const struct worker *worker, int argc, char **ar
 
 /* ---- what a way can ---- */
 
-static int has_word(const char *words, const char *word)
-{
-  size_t len = strlen(word);
-
-  for (const char *at = strstr(words, word); at; at = strstr(at + 1, word)) {
-    if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-      return 1;
-  }
-  return 0;
-}
-
 static void cannot(const struct plan *plan, const char *what)
 {
   fprintf(stderr, "%s %s: %s\n", program, plan->way->name, what);
@@ -191,13 +181,27 @@ static void cannot(const struct plan *plan, const char *what)
 /* What the workload wants, or else the way's own: the first one it names. */
 static enum callers_as callers_of(const struct plan *plan)
 {
-  if (has_word(plan->way->can, callers_as_name(plan->workload.callers_as)))
+  if (peer_has_word(plan->way->can, callers_as_name(plan->workload.callers_as)))
     return plan->workload.callers_as;
   for (int as = AS_THREADS; as <= AS_FUTURES; as++) {
-    if (has_word(plan->way->can, callers_as_name((enum callers_as)as)))
+    if (peer_has_word(plan->way->can, callers_as_name((enum callers_as)as)))
       return (enum callers_as)as;
   }
   return AS_THREADS;
+}
+
+/* What a URL says is done, or refused: neither another server nor other conditions are measured. */
+static void check_options(const struct worker *worker, const struct plan *plan)
+{
+  char option[PEER_OPTION], why[WHY_SIZE];
+
+  if (worker->options && peer_other_option(plan->url, worker->options, option))
+    snprintf(why, sizeof why, "no %s in URLs", option);
+  else if (peer_lost_option(plan->control, option))
+    snprintf(why, sizeof why, "what looks at the server has no %s in URLs (--control)", option);
+  else
+    return;
+  cannot(plan, why);
 }
 
 static void check_can(const struct plan *plan)
@@ -219,7 +223,7 @@ static void check_can(const struct plan *plan)
   };
 
   for (size_t i = 0; i < sizeof needs / sizeof *needs; i++) {
-    if (needs[i].needed && !has_word(plan->way->can, needs[i].word))
+    if (needs[i].needed && !peer_has_word(plan->way->can, needs[i].word))
       cannot(plan, needs[i].what);
   }
   why = plan->way->cannot ? plan->way->cannot(plan) : NULL;
@@ -231,9 +235,12 @@ static void check_can(const struct plan *plan)
 
 static struct wire *open_control(const struct plan *plan)
 {
-  char why[PEER_WHY];
-  struct wire *control = wire_open(plan->control, why);
+  char why[PEER_WHY], option[PEER_OPTION];
+  struct wire *control;
 
+  if (peer_lost_option(plan->control, option))
+    die("no %s in URLs", option);
+  control = wire_open(plan->control, why);
   if (!control)
     die("%s", why);
   return control;
@@ -243,8 +250,10 @@ static void act(const struct worker *worker, struct plan *plan, enum action acti
 {
   struct wire *control;
 
-  if (!plan->url)
+  if (!plan->url) {
     plan->url = getenv("POOLMUX_BENCH_URL");
+    plan->control = plan->control ? plan->control : getenv("POOLMUX_BENCH_CONTROL");
+  }
   if (!plan->url)
     die("--url is missing");
   if (!plan->control)
@@ -254,6 +263,7 @@ static void act(const struct worker *worker, struct plan *plan, enum action acti
       die("--way is missing");
     plan->callers_as = callers_of(plan);
     check_can(plan);
+    check_options(worker, plan);
   }
   control = open_control(plan);
   if (action == DO_FILL)

@@ -108,6 +108,7 @@ struct worker {
   const struct way *ways;
   int n;
   void (*versions)(FILE *out); /* "version NAME VERSION" lines */
+  const char *options; /* words: of a URL's query what it honours; NULL: all that poolmux has */
 };
 int worker_main(const struct worker *, int argc, char **argv);
 

@@ -188,9 +188,11 @@ def _command(contestant: Contestant, order: Order) -> List[str]:
     ]
 
 
-def environment(url: str, secret: bool) -> Dict[str, str]:
+def environment(url: str, secret: bool, control: Optional[str] = None) -> Dict[str, str]:
     """Arguments can be seen by everybody on the machine, the environment cannot."""
-    return {**os.environ, "POOLMUX_BENCH_URL": url} if secret else dict(os.environ)
+    names = ("POOLMUX_BENCH_URL", "POOLMUX_BENCH_CONTROL")
+    others = {name: value for name, value in os.environ.items() if name not in names}
+    return {**others, **dict(zip(names, (url, control or url)))} if secret else others
 
 
 def run(contestant: Contestant, order: Order, near: bool, signals: Signals) -> Lap:
@@ -199,7 +201,7 @@ def run(contestant: Contestant, order: Order, near: bool, signals: Signals) -> L
             _command(contestant, order),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(order.url, order.secret),
+            env=environment(order.url, order.secret, order.control),
         )
     except OSError as error:
         return Lap(failed=f"it cannot be started: {error}")

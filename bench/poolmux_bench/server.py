@@ -3,6 +3,7 @@
 keys are removed."""
 import os
 import random
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -58,14 +59,20 @@ def _program() -> str:
     )
 
 
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _memory_limit() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
 
 
 class Private(Server):
-    """On loopback and a Unix socket, without persistence, in a directory of its own."""
+    """On loopback and a Unix socket, without persistence, in a directory of its own. The password
+    keeps other users of the machine out; it stands in no program's arguments."""
 
     own = True
+    secret = True
     near = True
 
     def __init__(self, transports: Sequence[str], keeper: Keeper, signals: Signals) -> None:
@@ -91,17 +98,21 @@ class Private(Server):
         return os.path.join(self._directory, name)
 
     def _socket(self) -> str:
-        return "unix://" + quote(self._path("server.sock"))
+        return f"unix://:{self._password}@" + quote(self._path("server.sock"))
 
     def _prepare(self, program: str, tls: bool) -> None:
         """Debian has the server's program under the name of another one, too: the name decides."""
         self._role = "valkey-server" if "valkey" in os.path.basename(program) else "redis-server"
         os.symlink(program, self._path(self._role))
+        self._password = secrets.token_hex(20)
+        with open(self._path("secret.conf"), "x", encoding="ascii", opener=_for_us_alone) as file:
+            file.write(f"requirepass {self._password}\n")
         if tls:
             certificates.make(self._path("tls"))
 
     def _command(self, port: int, transports: Sequence[str]) -> List[str]:
-        words = [self._path(self._role), "--bind", "127.0.0.1", "--daemonize", "no"]
+        words = [self._path(self._role), self._path("secret.conf")]
+        words += ["--bind", "127.0.0.1", "--daemonize", "no"]
         words += ["--port", str(port if "tcp" in transports else 0)]
         words += ["--unixsocket", self._path("server.sock"), "--unixsocketperm", "700"]
         words += ["--save", "", "--appendonly", "no", "--dir", self._directory]
@@ -151,9 +162,10 @@ class Private(Server):
 
     def _name_urls(self, port: int, transports: Sequence[str]) -> None:
         all_urls = {
-            "tcp": f"redis://127.0.0.1:{port}",
+            "tcp": f"redis://:{self._password}@127.0.0.1:{port}",
             "unix": self._socket(),
-            "tls": f"rediss://127.0.0.1:{port + 1}?tls.ca_file={quote(self._path('tls/ca.crt'))}",
+            "tls": f"rediss://:{self._password}@127.0.0.1:{port + 1}"
+            f"?tls.ca_file={quote(self._path('tls/ca.crt'))}",
         }
         self.urls = {transport: all_urls[transport] for transport in transports}
 
@@ -177,7 +189,7 @@ class Foreign(Server):
     def __init__(self, url: Url, prefix: str, keeper: Keeper) -> None:
         self._url, self._keeper = url, keeper
         self.prefix = f"{prefix}{random.getrandbits(32):08x}:"
-        self.control, self.secret = url.whole, url.password is not None
+        self.control, self.secret = url.whole, url.is_secret
         self.urls = {url.transport: self.control}
         self.near, self.shown = url.is_near, url.shown
         with Connection(url) as connection:

@@ -21,6 +21,16 @@ COMPARED = {
     "mux.max_inflight",
     "mux.spin",
 }
+HONOURED = {  # by what connects here, and by the workers' control connections
+    "tls.ca_file",
+    "tls.ca_dir",
+    "tls.cert_file",
+    "tls.key_file",
+    "tls.key_passphrase",
+    "tls.server_name",
+    "tls.retire",  # says nothing of who is talked to
+}
+ELSEWHERE = {"host", "port", "socket", "tls", "address_family"}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -50,6 +60,13 @@ class Url:
         self.db = self._database(parts.path)
         for name in COMPARED.intersection(self._query):
             raise Misuse(f"--url: {name} is what each contestant sets itself; leave it out")
+        for name in self._query:
+            if name in ELSEWHERE or (name.startswith("tls.") and name not in HONOURED):
+                raise Misuse(
+                    f"--url: {name} says who is talked to, or how it is known, and only poolmux has "
+                    "it, not what fills, looks and cleans up here; leave it out"
+                )
+        self.is_secret = self.password is not None or "tls.key_passphrase" in self._query
         self.whole = self._with_password(parts)
         self.shown = f"{parts.scheme}://{self._where(parts.path)}"
 

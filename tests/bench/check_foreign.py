@@ -2,9 +2,11 @@
 """A server that is somebody else's: nothing is written unless that is allowed, and what is written
 is removed again, whatever ends the run."""
 import os
+import shutil
 import signal
+import subprocess
 
-from stage import Somebody, Stage, is_alive, send, until
+from stage import BUILD, Somebody, Stage, is_alive, send, until
 
 ONCE = ("--callers", "8", "--rounds", "1", "--seconds", "0.05", "--warmup", "0")
 PREFIX = r"^poolmux-bench:[0-9a-f]{8}:$"
@@ -93,7 +95,9 @@ class Secret(Stage):
         self.assertNotIn("can/ary", said)
         self.assertNotIn("can%2Fary", said)
         for noted in self.noted():
-            self.assertNotIn("ary@", " ".join(noted.get("words", []) + noted.get("fill", [])))
+            words = " ".join(noted.get("words", []) + noted.get("fill", []))
+            self.assertNotIn("can/ary", words)
+            self.assertNotIn("can%2Fary", words)
 
     def test_a_password_comes_from_the_environment(self) -> None:
         os.environ["POOLMUX_PASSWORD"] = "can/ary"
@@ -102,6 +106,44 @@ class Secret(Stage):
 
     def test_a_password_in_the_url_is_not_passed_on_in_arguments(self) -> None:
         self.run_with(self.somebody.url.replace("redis://", "redis://ada:can%2Fary@"))
+
+    def test_a_passphrase_in_the_url_is_not_passed_on_in_arguments(self) -> None:
+        """Of the client's key; the url has no password."""
+        url = os.environ.get("POOLMUX_TLS_URL")
+        if not url:
+            self.skipTest("the server has no TLS")
+        theirs, key = os.environ["POOLMUX_TLS_DIR"], os.path.join(self.home, "client.key")
+        subprocess.run(
+            ["openssl", "ec", "-aes256", "-passout", "pass:can/ary"]
+            + ["-in", os.path.join(theirs, "client.key"), "-out", key],
+            check=True,
+            capture_output=True,
+        )
+        trust = os.path.join(
+            self.home, "trust"
+        )  # any name will do, and what is none is passed over
+        os.mkdir(trust)
+        os.mkdir(os.path.join(trust, "sub"))
+        shutil.copy(os.path.join(theirs, "ca.crt"), os.path.join(trust, "some.name"))
+        with open(os.path.join(trust, "README"), "w", encoding="utf-8") as file:
+            file.write("no certificate\n")
+        options = f"?tls.ca_dir={trust}&tls.cert_file={theirs}/client.crt&tls.key_file={key}"
+        self.run_with(url + options + "&tls.key_passphrase=can%2Fary")
+        self.assertEqual(len(self.laps()), 1)
+        self.libexec = os.path.join(BUILD, "bench")  # and the real ones can do with it
+        words = ("--url", url + options + "&tls.key_passphrase=can%2Fary", "--allow-writes")
+        self.run_bench(*words, "--json", self.path, *ONCE)
+        done = {r["contestant"] for r in self.read_json(self.path)["results"] if r["rounds"]}
+        self.assertLessEqual({"pool", "hybrid", "hiredis-threads", "hiredis-pipeline"}, done)
+
+    def test_what_only_poolmux_would_know_of_who_is_talked_to_is_refused(self) -> None:
+        for option in ("tls.crl_file=/x", "tls.insecure_skip_verify=yes", "socket=/x"):
+            self.refused(
+                "--url",
+                f"{self.somebody.url}?{option}",
+                "--allow-writes",
+                says=[option.split("=")[0]],
+            )
 
     def test_a_wrong_password_is_told(self) -> None:
         os.environ["POOLMUX_PASSWORD"] = "wrong"

@@ -83,14 +83,15 @@ class Options(Stage):
         self.assertEqual(results["workload"]["name"], "mine")
         settings = {**DEFAULTS, "keys": "5", "reads": "40"}
         self.assertEqual(results["workload"]["settings"], settings)
-        words = self.laps()[0]["words"]
-        self.assertRegex(words.pop(3), r"^redis://127\.0\.0\.1:\d+$")
-        self.assertRegex(words.pop(4), r"^unix:///.*/server\.sock$")
-        expected = "--way mux --url --control --callers 3 --seconds 0.05 --warmup 0 --seed 9"
+        lap = self.laps()[0]
+        words = lap["words"]
+        self.assertRegex(lap["url"], r"^redis://:[0-9a-f]+@127\.0\.0\.1:\d+$")
+        self.assertRegex(lap["control"], r"^unix://:[0-9a-f]+@/.*/server\.sock$")
+        expected = "--way mux --callers 3 --seconds 0.05 --warmup 0 --seed 9"
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         self.assertEqual(words, expected.split() + sets)
         filled = self.noted()[0]["fill"]
-        self.assertEqual(filled[:-1], ["--fill", "--seed", "9", *sets, "--url"])
+        self.assertEqual(filled, ["--fill", "--seed", "9", *sets])
 
     def test_the_list_has_presets_contestants_keys_and_what_is_missing(self) -> None:
         self.fake(

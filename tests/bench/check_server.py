@@ -36,6 +36,24 @@ class Server(Stage):
         self.assertTrue(config["dir"].startswith(self.tmp))
         self.assertFalse(is_alive(lap["server_pid"]))
 
+    def test_nobody_else_gets_in(self) -> None:
+        path = os.path.join(self.home, "results.json")
+        laps = [
+            self.seen("--transports", transports, "--json", path) for transports in ("tcp", "unix")
+        ]
+        for lap in laps:
+            self.assertRegex(lap["password"], "^[0-9a-f]{40}$")
+            self.assertEqual(lap["mode"], 0o700)
+            self.assertTrue(all("NOAUTH" in told for told in lap["stranger"]), lap["stranger"])
+            self.assertTrue(
+                [words for words in lap["arguments"] if "secret.conf" in words or "server" in words]
+            )
+            self.assertFalse([words for words in lap["arguments"] if lap["password"] in words])
+            with open(path, encoding="utf-8") as file:
+                self.assertNotIn(lap["password"], self.out + self.err + file.read())
+        self.assertEqual([len(lap["stranger"]) for lap in laps], [2, 1])
+        self.assertNotEqual(laps[0]["password"], laps[1]["password"])
+
     def test_a_unix_socket_needs_no_port(self) -> None:
         lap = self.seen("--transports", "unix")
         self.assertEqual(lap["config"]["port"], "0")
@@ -44,7 +62,9 @@ class Server(Stage):
         if not shutil.which("openssl"):
             self.skipTest("there is no openssl program")
         lap = self.seen("--transports", "tls")
-        self.assertRegex(lap["words"][3], r"^rediss://127\.0\.0\.1:\d+\?tls\.ca_file=/.*ca\.crt$")
+        self.assertRegex(
+            lap["url"], r"^rediss://:[0-9a-f]+@127\.0\.0\.1:\d+\?tls\.ca_file=/.*ca\.crt$"
+        )
         self.assertEqual(lap["config"]["port"], "0")
 
     def test_tls_without_openssl_is_told(self) -> None:

@@ -48,9 +48,50 @@ def look(url: str) -> "dict[str, object]":
     with Connection(Url(url)) as connection:
         wanted = ("save", "appendonly", "maxmemory", "port", "dir")
         facts = {name: connection.call("CONFIG", "GET", name)[1].decode() for name in wanted}
+        password = connection.call("CONFIG", "GET", "requirepass")[1].decode()
         said = connection.call("INFO", "server").decode()
     pid = [line.split(":")[1] for line in said.split("\r\n") if line.startswith("process_id:")][0]
-    return {"config": facts, "listeners": listeners(), "server_pid": int(pid)}
+    mode = os.stat(facts["dir"]).st_mode & 0o777
+    return {
+        "config": facts,
+        "listeners": listeners(),
+        "server_pid": int(pid),
+        "password": password,
+        "stranger": stranger(facts),
+        "mode": mode,
+        "arguments": arguments(),
+    }
+
+
+def stranger(facts: "dict[str, str]") -> "list[str]":
+    """What somebody is told who has no password, at each place where the server listens."""
+    from poolmux_bench.problem import Problem
+    from poolmux_bench.resp import Connection
+    from poolmux_bench.url import Url
+
+    told = []
+    urls = [f"unix://{facts['dir']}/server.sock"]
+    if facts["port"] != "0":
+        urls.append(f"redis://127.0.0.1:{facts['port']}")
+    for url in urls:
+        with Connection(Url(url)) as connection:
+            try:
+                told.append(str(connection.call("SET", "k", "v")))
+            except Problem as problem:
+                told.append(str(problem))
+    return told
+
+
+def arguments() -> "list[str]":
+    """Of all programs on this machine, as everybody can see them."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+                found.append(file.read().replace("\0", " "))
+        except OSError:
+            pass  # it has ended
+    return found
 
 
 def write(url: str, prefix: str, n: int) -> None:
@@ -109,6 +150,12 @@ def lap(home: str, library: str, words: "list[str]") -> int:
     spec = json.load(open(os.path.join(home, "fake.json"), encoding="utf-8"))[library][way]
     noted = {"library": library, "way": way, "pid": os.getpid(), "words": words}
     url = os.environ.get("POOLMUX_BENCH_URL") or option(words, "--url")
+    noted.update(
+        control=os.environ.get("POOLMUX_BENCH_CONTROL"),
+        url=url,
+        callers=int(option(words, "--callers")),
+        seed=int(option(words, "--seed")),
+    )
     if spec.get("look"):
         noted.update(look(url))
     if spec.get("write"):
