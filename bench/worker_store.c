@@ -77,7 +77,7 @@ void store_fill(const struct plan *plan, struct wire *control)
 void store_prepare(const struct plan *plan, struct wire *control)
 {
   char name[KEY_SIZE];
-  const char *argv[] = {"DEL", name};
+  const char *argv[] = {"UNLINK", name}; /* as in the end: no other command has to be allowed */
 
   if (plan->workload.transactions > 0)
     fill_family(plan, control, FAMILY_OWN, plan->callers);

@@ -19,14 +19,15 @@ PASSES = 20
 PAUSE_S = 0.05
 
 
-def _escaped(prefix: str) -> str:
-    return "".join("\\" + c if c in "*?[]\\" else c for c in prefix)
+def pattern(prefix: str) -> str:
+    """The prefix and whatever comes behind it, as SCAN wants it."""
+    return "".join("\\" + c if c in "*?[]\\" else c for c in prefix) + "*"
 
 
-def _sweep(connection: Connection, pattern: str) -> int:
+def _sweep(connection: Connection, wanted: str) -> int:
     cursor, removed = b"0", 0
     while True:
-        cursor, keys = connection.call("SCAN", cursor, "MATCH", pattern, "COUNT", "1000")
+        cursor, keys = connection.call("SCAN", cursor, "MATCH", wanted, "COUNT", "1000")
         if keys:
             removed += connection.call("UNLINK", *keys)
         if cursor == b"0":
@@ -38,7 +39,7 @@ def remove_keys(url: Url, prefix: str) -> None:
     empty = 0
     with Connection(url) as connection:
         for _ in range(PASSES):
-            empty = empty + 1 if _sweep(connection, _escaped(prefix) + "*") == 0 else 0
+            empty = empty + 1 if _sweep(connection, pattern(prefix)) == 0 else 0
             if empty == 2:
                 return
             time.sleep(PAUSE_S)

@@ -139,12 +139,16 @@ def info(connection: Connection) -> "dict[str, str]":
         text = connection.call("INFO", "server")
     except Problem:
         return {}
+    return facts_of(text)
+
+
+def facts_of(text: Any) -> "dict[str, str]":
+    """INFO's reply as a table."""
     lines = text.decode(errors="replace").splitlines() if isinstance(text, bytes) else []
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def name_and_version(connection: Connection) -> Tuple[Optional[str], Optional[str]]:
-    facts = info(connection)
+def name_and_version(facts: "dict[str, str]") -> Tuple[Optional[str], Optional[str]]:
     if "valkey_version" in facts:
         return "valkey", facts["valkey_version"]
     return ("redis", facts["redis_version"]) if "redis_version" in facts else (None, None)

@@ -11,10 +11,10 @@ import time
 from typing import Dict, List, Optional, Sequence
 from urllib.parse import quote
 
-from . import certificates, children
-from .keeper import Keeper, remove_directory, remove_keys
+from . import certificates, children, trial
+from .keeper import Keeper, pattern, remove_directory, remove_keys
 from .problem import Problem
-from .resp import Connection, name_and_version
+from .resp import Connection, info, name_and_version
 from .signals import Signals
 from .url import Url
 
@@ -89,7 +89,7 @@ class Private(Server):
             self._start_somewhere(transports, signals)
             self.control = self._socket()
             with Connection(Url(self.control)) as connection:
-                self.name, self.version = name_and_version(connection)
+                self.name, self.version = name_and_version(info(connection))
         except BaseException:
             self.close()
             raise
@@ -193,7 +193,8 @@ class Foreign(Server):
         self.urls = {url.transport: self.control}
         self.near, self.shown = url.is_near, url.shown
         with Connection(url) as connection:
-            self.name, self.version = name_and_version(connection)
+            facts = trial.made(connection, url.shown, pattern(self.prefix), self.prefix + "none")
+        self.name, self.version = name_and_version(facts)
         keeper.owe(url=url.text, password=url.password, prefix=self.prefix)
 
     def close(self) -> None:

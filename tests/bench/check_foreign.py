@@ -4,7 +4,9 @@ is removed again, whatever ends the run."""
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 
 from stage import BUILD, Somebody, Stage, is_alive, send, until
 
@@ -72,6 +74,62 @@ class Foreign(Stage):
         self.run_bench(*words, *ONCE, status=1)
         self.assertIn("cannot connect to redis://127.0.0.1:1: ", self.err)
         self.assertNotIn("canary", self.err)
+
+
+class Trial(Stage):
+    """What cleaning up takes is tried first."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.somebody = Somebody()
+        self.addCleanup(self.somebody.close)
+        self.addCleanup(self.somebody.call, "ACL", "DELUSER", "eve")
+        self.fake({"poolmux": {"pool": {"write": 5}}})
+
+    def refuses(self, url: str, *says: str) -> None:
+        self.run_bench("--url", url, "--allow-writes", "--strategies", "pool", *ONCE, status=1)
+        for text in says:
+            self.assertIn(text, self.err)
+        self.assertIn("nothing was written", self.err)
+        self.assertEqual(len(self.err.splitlines()), 1, self.err)
+        self.assertEqual(self.noted(), [])
+        self.assertEqual(self.somebody.keys(), [])
+
+    def test_a_server_that_refuses_what_is_needed_is_left_alone(self) -> None:
+        url = self.somebody.url.replace("redis://", "redis://eve:pw@")
+        for command in ("INFO", "SCAN", "UNLINK"):
+            with self.subTest(command=command):
+                self.somebody.call(
+                    *("ACL", "SETUSER", "eve", "reset", "on", ">pw", "~*", "&*", "+@all"),
+                    "-" + command.lower(),
+                )
+                self.refuses(url, f"--url: {command}: ", "NOPERM")
+
+    def test_so_is_one_where_it_may_remove_only_other_keys(self) -> None:
+        self.somebody.call("ACL", "SETUSER", "eve", "on", ">pw", "~other:*", "&*", "+@all")
+        self.refuses(self.somebody.url.replace("redis://", "redis://eve:pw@"), "UNLINK: ")
+
+    def test_so_is_a_node_of_a_cluster(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        answers = [
+            b"$36\r\nredis_version:7.0\r\ncluster_enabled:1\r\n",
+            b"*2\r\n$1\r\n0\r\n*0\r\n",
+            b":0\r\n",
+        ]
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                for answer in answers:
+                    peer.recv(65536)
+                    peer.sendall(answer)
+                peer.recv(65536)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        self.addCleanup(thread.join)
+        self.refuses(f"redis://127.0.0.1:{listener.getsockname()[1]}", "is a node of a cluster")
 
 
 class Secret(Stage):
