@@ -2,7 +2,9 @@
 /* worker.c - a worker's command line, and whether its way can do the workload. */
 #include "worker_parts.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -275,6 +277,13 @@ static void act(const struct worker *worker, struct plan *plan, enum action acti
   wire_close(control);
 }
 
+static int finish(void)
+{
+  if (fflush(stdout) != 0 || ferror(stdout))
+    die("the result cannot be written: %s", strerror(errno));
+  return EXIT_SUCCESS;
+}
+
 int worker_main(const struct worker *worker, int argc, char **argv)
 {
   static struct plan plan = {
@@ -283,12 +292,13 @@ int worker_main(const struct worker *worker, int argc, char **argv)
   enum action action;
 
   program = worker->name;
+  signal(SIGPIPE, SIG_IGN); /* a server or a reader that is gone is told, not died of */
   workload_init(&plan.workload);
   action = read_options(worker, argc, argv, &plan);
   for (int i = 0; action == DO_WAYS && i < worker->n; i++)
     printf("%s\t%s\t%s\n", worker->ways[i].name, worker->ways[i].what, worker->ways[i].can);
   if (action == DO_WAYS)
-    return EXIT_SUCCESS;
+    return finish();
   if (workload_ready(&plan.workload, why) != 0)
     die("%s", why);
   if (action == DO_KEYS)
@@ -296,5 +306,5 @@ int worker_main(const struct worker *worker, int argc, char **argv)
   else
     act(worker, &plan, action);
   workload_free(&plan.workload);
-  return EXIT_SUCCESS;
+  return finish();
 }

@@ -25,7 +25,7 @@ def start(command: List[str], **more: Any) -> "subprocess.Popen[str]":
     """In a session of its own: what is typed at the terminal is for us alone."""
     return subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=more.pop("stdin", subprocess.DEVNULL),
         text=True,
         errors="replace",
         start_new_session=True,

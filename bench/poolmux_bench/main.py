@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import sys
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, TextIO
 
 from . import contestants, lap, listing, options, results, rounds, table, workload
 from .contestants import Contestant
@@ -84,6 +84,11 @@ def _measure(
     return _status(outcome)
 
 
+def _silence(stream: TextIO) -> None:
+    """What it still has would make trouble in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _fill(plan: Plan, places: Places, server: Server, signals: Signals) -> None:
     words = ["--fill", "--seed", str(plan.seed), *plan.settings]
     if not server.secret:
@@ -100,14 +105,21 @@ def _status(outcome: Outcome) -> int:
 
 
 def _tell(opts: argparse.Namespace, found: Dict[str, Any]) -> None:
-    if not opts.quiet:
-        print("\n".join(table.lines(found)), flush=True)
+    unread = None
+    try:
+        if not opts.quiet:
+            print("\n".join(table.lines(found)), flush=True)
+    except OSError as error:  # nobody reads it, or the disk is full: the files come nevertheless
+        unread = error
+        _silence(sys.stdout)
     if opts.json:
         results.write(found, opts.json)
     if opts.html:
         from . import report
 
         report.write(found, opts.html)
+    if unread and not found["incomplete"]:
+        raise unread
 
 
 def _with_server(task: Task, places: Places, arguments: List[str], url: "Url | None") -> int:
@@ -180,5 +192,9 @@ def main(places: Places, arguments: List[str]) -> int:
         print("poolmux-bench: interrupted before anything was measured", file=sys.stderr)
         return 128 + getattr(interrupted, "number", signal.SIGINT)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence(sys.stdout)
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        _silence(sys.stdout)
+        print(f"poolmux-bench: {error}", file=sys.stderr)
+        return 1

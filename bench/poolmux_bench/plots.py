@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Figures as commands for gnuplot. It gets numbers only: where a text belongs it is told @0@, @1@
-and so on, and svg.py puts the texts in afterwards, where they cannot be misread."""
+"""Figures as commands for gnuplot, which runs where its files are to be. It gets numbers only: where a
+text belongs it is told @0@, @1@ and so on, and svg.py puts the texts in afterwards, where they cannot
+be misread."""
 
 import math
+import os
 from typing import Dict, List, Optional, Tuple, Union
 
 from . import svg, words
@@ -86,7 +88,7 @@ class Drawing:
         return [
             "reset",
             'set terminal svg size %d,%d noenhanced font ",%d"' % (WIDTH, height, FONT),
-            'set output "%s"' % self.path,
+            'set output "%s"' % os.path.basename(self.path),
             "set encoding utf8",
             DASHES,
             "set lmargin at screen %f" % (left / WIDTH),
@@ -254,7 +256,7 @@ class Swatch:
                 (
                     "reset",
                     'set terminal svg size 46,16 noenhanced font ",%d"' % FONT,
-                    'set output "%s"' % self.path,
+                    'set output "%s"' % os.path.basename(self.path),
                     DASHES,
                     "set lmargin at screen 0.02",
                     "set rmargin at screen 0.98",

@@ -24,7 +24,7 @@ class Progress:
     def say(self, text: str) -> None:
         if self._on:
             width = shutil.get_terminal_size().columns - 1
-            print(ERASE + text[:width], end="", file=sys.stderr, flush=True)
+            self._print(ERASE + text[:width])
 
     def show(self, done: int, number: int, cell: Cell) -> None:
         what = f"{cell.transport}, {many(cell.callers, 'caller')}, {cell.contestant.name}"
@@ -33,4 +33,10 @@ class Progress:
 
     def clear(self) -> None:
         if self._on:
-            print(ERASE, end="", file=sys.stderr, flush=True)
+            self._print(ERASE)
+
+    def _print(self, text: str) -> None:
+        try:
+            print(text, end="", file=sys.stderr, flush=True)
+        except OSError:  # a terminal that was closed
+            self._on = False

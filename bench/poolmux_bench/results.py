@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The dictionary that the table is printed from, that --json writes, and that report.py draws.
 poolmux-bench(1) documents it."""
+import contextlib
 import json
 import os
 from datetime import datetime, timezone
@@ -81,15 +82,21 @@ def of(
 
 
 def write(results: Dict[str, Any], path: str) -> None:
-    """Whole or not at all."""
+    """Whole or not at all; what was begun beside it is removed."""
     text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
     beside = f"{path}.{os.getpid()}"
     try:
         if not os.path.isfile(path) and os.path.exists(path):  # /dev/stdout
             beside = path
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
-        if beside != path:
-            os.replace(beside, path)
+        try:
+            with open(beside, "w", encoding="utf-8") as file:
+                file.write(text)
+            if beside != path:
+                os.replace(beside, path)
+        except BaseException:
+            if beside != path:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside)
+            raise
     except OSError as error:
         raise Problem(f"--json: {path}: {error.strerror}") from error

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The server that is measured: a private one, which is thrown away, or the user's, from which our
 keys are removed."""
+import contextlib
 import os
 import random
 import secrets
@@ -59,10 +60,6 @@ def _program() -> str:
     )
 
 
-def _for_us_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def _memory_limit() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEMORY_SHARE
 
@@ -90,6 +87,9 @@ class Private(Server):
             self.control = self._socket()
             with Connection(Url(self.control)) as connection:
                 self.name, self.version = name_and_version(info(connection))
+        except OSError as error:
+            self.close()
+            raise Problem(f"no files for the private server: {error}") from error
         except BaseException:
             self.close()
             raise
@@ -105,14 +105,11 @@ class Private(Server):
         self._role = "valkey-server" if "valkey" in os.path.basename(program) else "redis-server"
         os.symlink(program, self._path(self._role))
         self._password = secrets.token_hex(20)
-        with open(self._path("secret.conf"), "x", encoding="ascii", opener=_for_us_alone) as file:
-            file.write(f"requirepass {self._password}\n")
         if tls:
             certificates.make(self._path("tls"))
 
     def _command(self, port: int, transports: Sequence[str]) -> List[str]:
-        words = [self._path(self._role), self._path("secret.conf")]
-        words += ["--bind", "127.0.0.1", "--daemonize", "no"]
+        words = [self._path(self._role), "-", "--bind", "127.0.0.1", "--daemonize", "no"]
         words += ["--port", str(port if "tcp" in transports else 0)]
         words += ["--unixsocket", self._path("server.sock"), "--unixsocketperm", "700"]
         words += ["--save", "", "--appendonly", "no", "--dir", self._directory]
@@ -141,8 +138,12 @@ class Private(Server):
         open(self._path("log"), "w", encoding="utf-8").close()
         with open(self._path("out"), "w", encoding="utf-8") as out:
             self._process = children.start(
-                self._command(port, transports), stdout=out, stderr=subprocess.STDOUT
+                self._command(port, transports),
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=subprocess.STDOUT,
             )
+        self._tell_password(self._process)
         limit = time.monotonic() + START_S
         while READY not in self._said():
             if self._process.poll() is not None:
@@ -152,6 +153,12 @@ class Private(Server):
             with signals.waiting():
                 time.sleep(PAUSE_S)
         return True
+
+    def _tell_password(self, process: "subprocess.Popen[str]") -> None:
+        """As its configuration, which it reads from standard input: everybody sees arguments."""
+        if process.stdin:
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(f"requirepass {self._password}\n")
 
     def _said(self) -> str:
         text = ""

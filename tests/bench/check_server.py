@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The private server: where it listens, what it keeps, and that nothing of it is left, whatever
 ends the run."""
+import fcntl
 import os
+import resource
 import shutil
 import signal
 import subprocess
+import termios
 import time
 from typing import Any, Dict
 
@@ -45,14 +48,29 @@ class Server(Stage):
             self.assertRegex(lap["password"], "^[0-9a-f]{40}$")
             self.assertEqual(lap["mode"], 0o700)
             self.assertTrue(all("NOAUTH" in told for told in lap["stranger"]), lap["stranger"])
-            self.assertTrue(
-                [words for words in lap["arguments"] if "secret.conf" in words or "server" in words]
-            )
+            self.assertTrue([words for words in lap["arguments"] if "fake_worker" in words])
             self.assertFalse([words for words in lap["arguments"] if lap["password"] in words])
             with open(path, encoding="utf-8") as file:
                 self.assertNotIn(lap["password"], self.out + self.err + file.read())
         self.assertEqual([len(lap["stranger"]) for lap in laps], [2, 1])
         self.assertNotEqual(laps[0]["password"], laps[1]["password"])
+
+    def test_the_password_is_not_in_the_arguments_that_the_server_begins_with(self) -> None:
+        """Later it hides them."""
+        server = shutil.which("redis-server") or shutil.which("valkey-server")
+        if not server or not shutil.which("bash"):
+            self.skipTest("there is no server program by its own name, or no bash")
+        path, seen = os.path.join(self.home, "odd-server"), os.path.join(self.home, "seen")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/bash\necho \"$@\" >'{seen}'\nexec '{server}' \"$@\"\n")
+        os.chmod(path, 0o755)
+        os.environ["POOLMUX_SERVER"] = path
+        self.addCleanup(os.environ.pop, "POOLMUX_SERVER")
+        lap = self.seen()
+        with open(seen, encoding="utf-8") as file:
+            words = file.read()
+        self.assertIn("--unixsocket", words)
+        self.assertNotIn(lap["password"], words)
 
     def test_a_unix_socket_needs_no_port(self) -> None:
         lap = self.seen("--transports", "unix")
@@ -185,6 +203,82 @@ class Endings(Stage):
         os.close(theirs)
         self.ended(process, 128 + signal.SIGPIPE)
         self.assertEqual(self.err, "")
+
+    def test_a_closed_terminal_leaves_the_files_that_were_asked_for(self) -> None:
+        """And a progress line, or a table, that cannot be printed is no trouble."""
+        ours, theirs = os.openpty()
+
+        def at_the_terminal() -> None:
+            os.setsid()
+            fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+
+        words = (
+            "--strategies",
+            "pool,mux",
+            "--callers",
+            "8",
+            "--seconds",
+            "0.05",
+            "--json",
+            self.results,
+        )
+        process = self.start(*words, stdout=theirs, stderr=theirs, preexec_fn=at_the_terminal)
+        os.close(theirs)
+        until("the slow lap", lambda: len(self.laps()) == 2)
+        os.close(ours)
+        self.ended(process, 128 + signal.SIGHUP)
+        self.assertTrue(self.read_json(self.results)["incomplete"])
+        self.all_gone()
+
+    def test_a_table_that_nobody_reads_does_not_keep_the_results_back(self) -> None:
+        self.fake({"poolmux": {"pool": {}}})
+        for reader, status, says in (
+            (None, 128 + signal.SIGPIPE, ""),
+            ("/dev/full", 1, "No space left"),
+        ):
+            with self.subTest(reader=reader):
+                if reader:
+                    theirs = os.open(reader, os.O_WRONLY)
+                else:
+                    ours, theirs = os.pipe()
+                    os.close(ours)
+                words = ("--strategies", "pool", *ONCE, "--seconds", "0.05", "--json", self.results)
+                process = self.start(*words, stdout=theirs)
+                os.close(theirs)
+                self.ended(process, status)
+                self.assertIn(says, self.err)
+                self.assertLessEqual(len(self.err.splitlines()), 1)
+                self.assertFalse(self.read_json(self.results)["incomplete"])
+                os.unlink(self.results)
+
+    def limited(self, n: int, *words: str) -> None:
+        """No file may be larger, as on a disk that is full."""
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (n, resource.RLIM_INFINITY))
+
+        self.fake({"poolmux": {"pool": {}}})
+        process = self.start(
+            "--strategies", "pool", *ONCE, "--seconds", "0.05", *words, preexec_fn=limit
+        )
+        self.ended(process, 1)
+
+    def test_results_that_do_not_fit_leave_nothing_behind(self) -> None:
+        where = os.path.join(self.home, "where")
+        os.mkdir(where)
+        for old in (None, "of before\n"):
+            path = os.path.join(where, "results")
+            if old:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(old)
+            self.limited(4000, "--json", path)
+            self.assertIn(f"--json: {path}: File too large", self.err)
+            self.assertEqual(os.listdir(where), ["results"] if old else [])
+
+    def test_a_server_whose_files_do_not_fit_is_told(self) -> None:
+        self.limited(10, "--transports", "tls")
+        self.assertEqual(self.err.count("\n"), 1)
+        self.assertIn("no files for the private server: ", self.err)
 
     def test_results_that_cannot_be_written_are_told(self) -> None:
         """The table is printed nevertheless."""

@@ -51,6 +51,13 @@ class Workers(Stage):
                 {(name, transport) for name in ("pool", "mux", "hybrid")}, self.done(results)
             )
 
+    def test_its_files_may_be_anywhere(self) -> None:
+        self.tmp = os.path.join(self.home, "a b'c\"d?e#f&g%h@i:j\\k")
+        os.mkdir(self.tmp)
+        transports = ["tcp", "unix"] + (["tls"] if shutil.which("openssl") else [])
+        results = self.results("--transports", ",".join(transports), "--peers", "hiredis")
+        self.assertEqual({transport for _, transport in self.done(results)}, set(transports))
+
     def test_a_fixed_rate_has_a_schedule(self) -> None:
         words = ("--set", "rate=2000", "--strategies", "hybrid", "--peers", "none")
         results = self.results(*words, "--seconds", "1")  # some calls begin, whatever else runs

@@ -91,6 +91,14 @@ class Cases(unittest.TestCase):
                     report.render(usual())
             self.assertIn("no svg terminal here", str(caught.exception))
 
+    def test_temporary_files_may_be_anywhere(self):
+        with tempfile.TemporaryDirectory() as folder:
+            odd = os.path.join(folder, "a b'c\"d`e$f\\g%h")
+            os.mkdir(odd)
+            with mock.patch.object(tempfile, "tempdir", odd):
+                self.assertTrue(report.render(usual()) == report.render(usual()))
+            self.assertEqual([], os.listdir(odd))
+
     def test_the_users_own_settings_of_gnuplot_are_not_read(self):
         with tempfile.TemporaryDirectory() as folder:
             seen = os.path.join(folder, "seen")
