@@ -17,8 +17,11 @@ static const char *program = "worker";
 
 void die(const char *format, ...)
 {
+  static atomic_flag dying = ATOMIC_FLAG_INIT;
   va_list ap;
 
+  while (atomic_flag_test_and_set(&dying))
+    pause(); /* another thread tells its reason, and ends us */
   fprintf(stderr, "%s: ", program);
   va_start(ap, format);
   vfprintf(stderr, format, ap);
@@ -248,6 +251,15 @@ static struct wire *open_control(const struct plan *plan)
   return control;
 }
 
+/* The library refuses it; others would log in as nobody, and be another user. */
+static void check_login(const char *url)
+{
+  struct peer_address address;
+
+  if (peer_parse(url, &address) == 0 && address.user[0] && !address.password[0])
+    die("the URL has a user, but no password");
+}
+
 static void act(const struct worker *worker, struct plan *plan, enum action action)
 {
   struct wire *control;
@@ -260,6 +272,8 @@ static void act(const struct worker *worker, struct plan *plan, enum action acti
     die("--url is missing");
   if (!plan->control)
     plan->control = plan->url;
+  check_login(plan->url);
+  check_login(plan->control);
   if (action == DO_LAP) {
     if (!plan->way)
       die("--way is missing");

@@ -12,6 +12,11 @@ TIMEOUT_S = 10
 CHUNK = 65536
 
 
+def plain(raw: bytes) -> str:
+    """Does nothing to a terminal, whatever a server says."""
+    return "".join(c if c.isprintable() else "?" for c in raw.decode(errors="replace"))
+
+
 class Connection:
     def __init__(self, url: Url) -> None:
         self._url = url
@@ -84,10 +89,16 @@ class Connection:
         return body
 
     def _reply(self) -> Any:
+        try:
+            return self._parsed()
+        except ValueError as error:
+            raise Problem(f"{self._url.shown} is no Redis or Valkey server") from error
+
+    def _parsed(self) -> Any:
         line = self._line()
         kind, rest = line[:1], line[1:]
         if kind == b"-":
-            raise Problem(f"{self._url.shown}: {rest.decode(errors='replace')}")
+            raise Problem(f"{self._url.shown}: {plain(rest)}")
         if kind == b"+":
             return rest
         if kind == b":":
@@ -144,7 +155,7 @@ def info(connection: Connection) -> "dict[str, str]":
 
 def facts_of(text: Any) -> "dict[str, str]":
     """INFO's reply as a table."""
-    lines = text.decode(errors="replace").splitlines() if isinstance(text, bytes) else []
+    lines = [plain(line) for line in text.splitlines()] if isinstance(text, bytes) else []
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 

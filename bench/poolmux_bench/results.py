@@ -89,7 +89,8 @@ def write(results: Dict[str, Any], path: str) -> None:
         if not os.path.isfile(path) and os.path.exists(path):  # /dev/stdout
             beside = path
         try:
-            with open(beside, "w", encoding="utf-8") as file:
+            # Nobody else has put a link to another file there.
+            with open(beside, "w" if beside == path else "x", encoding="utf-8") as file:
                 file.write(text)
             if beside != path:
                 os.replace(beside, path)

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Se
 from . import lap, spread
 from .contestants import Contestant
 from .lap import Lap, Order
-from .problem import Interrupted
+from .problem import Interrupted, Problem
 from .server import Server
 from .signals import Signals
 
@@ -114,7 +114,11 @@ def run(plan: Plan, server: Server, signals: Signals, show: Show) -> Outcome:
 
 def _lap(outcome: Outcome, cell: Cell, number: int, server: Server, signals: Signals) -> None:
     plan = outcome.plan
-    server.check()
+    try:
+        server.check()
+    except Problem as problem:  # what was measured before is told nevertheless
+        cell.failed = str(problem)
+        return
     order = Order(
         server.urls[cell.transport],
         server.control,

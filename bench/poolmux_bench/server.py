@@ -162,7 +162,7 @@ class Private(Server):
 
     def _said(self) -> str:
         text = ""
-        for name in ("log", "out"):
+        for name in ("out", "log"):
             with open(self._path(name), encoding="utf-8", errors="replace") as file:
                 text += file.read()
         return text
@@ -177,9 +177,11 @@ class Private(Server):
         self.urls = {transport: all_urls[transport] for transport in transports}
 
     def check(self) -> None:
-        if self._process and self._process.poll() is not None:
+        code = self._process.poll() if self._process else None
+        if code is not None:
             last = self._said().strip().splitlines()[-1:]
-            raise Problem("the private server has ended: " + " ".join(last))
+            how = f"by signal {-code}" if code < 0 else f"with status {code}"
+            raise Problem(f"the private server has ended {how}: " + " ".join(last))
 
     def close(self) -> None:
         if self._process:
@@ -205,5 +207,10 @@ class Foreign(Server):
         keeper.owe(url=url.text, password=url.password, prefix=self.prefix)
 
     def close(self) -> None:
-        remove_keys(self._url, self.prefix)
+        try:
+            remove_keys(self._url, self.prefix)
+        except Problem as problem:
+            raise Problem(
+                f'{problem}; keys that begin with "{self.prefix}" may be left there'
+            ) from problem
         self._keeper.settled()

@@ -66,6 +66,8 @@ class Url:
                     f"--url: {name} says who is talked to, or how it is known, and only poolmux has "
                     "it, not what fills, looks and cleans up here; leave it out"
                 )
+        if self.user and not self.password:
+            raise Misuse("--url: has a user, but no password; POOLMUX_PASSWORD can have it")
         self.is_secret = self.password is not None or "tls.key_passphrase" in self._query
         self.whole = self._with_password(parts)
         self.shown = f"{parts.scheme}://{self._where(parts.path)}"

@@ -109,14 +109,28 @@ class Trial(Stage):
         self.somebody.call("ACL", "SETUSER", "eve", "on", ">pw", "~other:*", "&*", "+@all")
         self.refuses(self.somebody.url.replace("redis://", "redis://eve:pw@"), "UNLINK: ")
 
-    def test_so_is_a_node_of_a_cluster(self) -> None:
+    def test_a_user_without_a_password_is_no_other_user(self) -> None:
+        url = self.somebody.url.replace("redis://", "redis://eve@")
+        self.refused("--url", url, "--allow-writes", says=["--url: has a user, but no password"])
+
+    def test_keys_that_cannot_be_removed_are_told(self) -> None:
+        """Whatever has become of the server's mind meanwhile."""
+        self.somebody.call("ACL", "SETUSER", "eve", "on", ">pw", "~*", "&*", "+@all")
+        self.fake({"poolmux": {"pool": {"write": 5, "sleep": 0.5}}})
+        url = self.somebody.url.replace("redis://", "redis://eve:pw@")
+        process = self.start("--url", url, "--allow-writes", "--strategies", "pool", *ONCE)
+        until("keys of the run", lambda: len(self.somebody.keys()) == 5)
+        self.somebody.call("ACL", "SETUSER", "eve", "-scan")
+        self.ended(process, 1)
+        self.assertRegex(
+            self.err,
+            r'NOPERM.*; keys that begin with "poolmux-bench:[0-9a-f]{8}:" may be left there',
+        )
+
+    def answering(self, *answers: bytes) -> str:
+        """The URL of a server that has only these answers."""
         listener = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(listener.close)
-        answers = [
-            b"$36\r\nredis_version:7.0\r\ncluster_enabled:1\r\n",
-            b"*2\r\n$1\r\n0\r\n*0\r\n",
-            b":0\r\n",
-        ]
 
         def serve() -> None:
             peer, _ = listener.accept()
@@ -129,7 +143,19 @@ class Trial(Stage):
         thread = threading.Thread(target=serve)
         thread.start()
         self.addCleanup(thread.join)
-        self.refuses(f"redis://127.0.0.1:{listener.getsockname()[1]}", "is a node of a cluster")
+        return f"redis://127.0.0.1:{listener.getsockname()[1]}"
+
+    def test_what_is_no_server_is_told_and_what_it_says_does_nothing_to_a_terminal(self) -> None:
+        self.refuses(self.answering(b"$many\r\n"), "is no Redis or Valkey server")
+        self.refuses(self.answering(b"-ERR \x1b[2J\x07no\r\n"), ": ERR ?[2J?no; ")
+
+    def test_so_is_a_node_of_a_cluster(self) -> None:
+        url = self.answering(
+            b"$36\r\nredis_version:7.0\r\ncluster_enabled:1\r\n",
+            b"*2\r\n$1\r\n0\r\n*0\r\n",
+            b":0\r\n",
+        )
+        self.refuses(url, "is a node of a cluster")
 
 
 class Secret(Stage):

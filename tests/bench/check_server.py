@@ -204,6 +204,18 @@ class Endings(Stage):
         self.ended(process, 128 + signal.SIGPIPE)
         self.assertEqual(self.err, "")
 
+    def test_a_server_that_ends_does_not_take_the_results_along(self) -> None:
+        process = self.begun()
+        os.kill(self.laps()[0]["server_pid"], signal.SIGKILL)
+        os.kill(self.laps()[1]["pid"], signal.SIGKILL)
+        self.ended(process, 1)
+        self.assertRegex(self.out, r"(?m)^mux +failed: it was ended by signal 9$")
+        self.assertRegex(self.out, r"(?m)^pool +failed: the private server has ended by signal 9: ")
+        self.assertNotIn("config from stdin", self.out)
+        results = self.read_json(self.results)
+        self.assertEqual([len(r["rounds"]) for r in results["results"]], [1, 0])
+        self.all_gone()
+
     def test_a_closed_terminal_leaves_the_files_that_were_asked_for(self) -> None:
         """And a progress line, or a table, that cannot be printed is no trouble."""
         ours, theirs = os.openpty()
