@@ -131,7 +131,7 @@ void Loop::open_all(const plan *plan)
 
   flights.resize(static_cast<std::size_t>(places));
   shared = open_one();
-  for (int i = plan->workload.transactions > 0 ? 0 : plan->callers; i < places; i++) {
+  for (int i = plan->workload.transactions > 0 ? 0 : plan->callers; i < plan_readers(plan); i++) {
     owned.push_back(open_one());
     flights[static_cast<std::size_t>(i)].own = owned.back().get();
   }

@@ -24,7 +24,7 @@ struct loop {
   redisAsyncContext *shared;
   redisAsyncContext **own; /* of each place; NULL: not needed */
   redisAsyncContext **subscriber;
-  int places, callers, subscribers;
+  int places, callers, readers, subscribers;
   int done; /* what is waited for while connecting has come */
   int closing;
   char *why; /* of open */
@@ -135,7 +135,7 @@ static int open_contexts(struct loop *loop, const struct workload *w)
     return -1;
   if (w->transactions > 0 && open_some(loop, loop->own, 0, loop->callers) != 0)
     return -1;
-  if (open_some(loop, loop->own, loop->callers, loop->places) != 0)
+  if (open_some(loop, loop->own, loop->callers, loop->readers) != 0)
     return -1;
   return open_some(loop, loop->subscriber, 0, loop->subscribers);
 }
@@ -227,6 +227,7 @@ static void *open_loop(const struct plan *plan, char why[WHY_SIZE])
   loop->why = why;
   loop->callers = plan->callers;
   loop->places = plan_places(plan);
+  loop->readers = plan_readers(plan);
   loop->subscribers = (int)plan->workload.subscribers;
   loop->own = calloc((size_t)loop->places, sizeof *loop->own);
   loop->subscriber = calloc((size_t)loop->subscribers + 1, sizeof *loop->subscriber);

@@ -70,12 +70,12 @@ static void set_number(pmx_options *options, const char *name, long n)
   set(options, name, text);
 }
 
-/* "mux-spin" is mux, and so are "mux-callbacks" and "loop". */
+/* "mux-spin" is mux, and so are "mux-callbacks" and "loop"; "hybrid-learn" is hybrid. */
 static const char *strategy_of(const struct way *way)
 {
-  if (strcmp(way->name, "pool") == 0 || strcmp(way->name, "hybrid") == 0)
+  if (strcmp(way->name, "pool") == 0)
     return way->name;
-  return "mux";
+  return strncmp(way->name, "hybrid", 6) == 0 ? "hybrid" : "mux";
 }
 
 /* Nobody is turned away: there is a connection for each, or as many as the workload says and time
@@ -87,7 +87,7 @@ static void set_all(pmx_options *options, const struct plan *plan)
 
   set(options, "strategy", strategy_of(plan->way));
   set_number(options, "pool.max_size",
-             w->connections ? w->connections + w->blocked : plan_places(plan));
+             plan_places(plan) + (w->connections ? w->connections - plan->callers : 0));
   set(options, "pool.wait_timeout", "5s");
   if (calls > 4096)
     set_number(options, "pool.max_waiters", calls < 1000000 ? calls : 1000000);
@@ -95,6 +95,8 @@ static void set_all(pmx_options *options, const struct plan *plan)
     set_number(options, "mux.max_inflight", calls < 1000000 ? calls : 1000000);
   if (strcmp(plan->way->name, "mux-spin") == 0)
     set(options, "mux.spin", "50us");
+  if (strcmp(plan->way->name, "hybrid-learn") == 0)
+    set(options, "hybrid.learn", "on");
   if (strcmp(plan->way->name, "loop") == 0)
     set(options, "io", "loop");
 }
@@ -218,6 +220,10 @@ static const struct way ways[] = {
      COMMON},
     {.name = "hybrid",
      .what = "one client with strategy=hybrid: mux for what is short, pool for what is not",
+     .can = "threads callbacks futures transactions blocking" EVERYWHERE,
+     COMMON},
+    {.name = "hybrid-learn",
+     .what = "hybrid with hybrid.learn=on: what was answered with much before goes to the pool",
      .can = "threads callbacks futures transactions blocking" EVERYWHERE,
      COMMON},
     {.name = "mux-spin",

@@ -115,11 +115,11 @@ static void close_futures(struct futures *f)
 
 /* ---- both ---- */
 
-/* A consumer's future would stand before all others. */
+/* The future of a consumer, or of a reader of big values, would stand before all others. */
 void async_issue(void *me, struct call *call)
 {
   struct self *self = me;
-  int futures = self->futures && call->task.kind != KIND_POP, n = call->task.n;
+  int futures = self->futures && call->place < self->plan->callers, n = call->task.n;
 
   for (int i = 0; i < n; i++)
     (futures ? issue_future : issue_callback)(self, call, i);

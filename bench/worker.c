@@ -31,9 +31,14 @@ void die(const char *format, ...)
   _exit(EXIT_FAILURE); /* others may still be calling */
 }
 
-int plan_places(const struct plan *plan)
+int plan_readers(const struct plan *plan)
 {
   return plan->callers + (int)plan->workload.blocked;
+}
+
+int plan_places(const struct plan *plan)
+{
+  return plan_readers(plan) + (int)plan->workload.big_readers;
 }
 
 /* ---- options ---- */

@@ -6,8 +6,8 @@
  *
  * A way has callers that are threads: call(), and listen() when there are subscribers; or it is
  * asynchronous: issue(), whose answers come whenever they come, and turn() where somebody must
- * drive an event loop. Callers have places 0 … N-1, blocked consumers N … N+B-1: a way with a
- * connection for each has so many of them. */
+ * drive an event loop. Callers have places 0 … N-1, blocked consumers N … N+B-1, readers of big
+ * values those behind: a way with a connection for each has so many of them. */
 #ifndef BENCH_WORKER_H
 #define BENCH_WORKER_H
 #include <limits.h>
@@ -33,7 +33,8 @@ struct plan {
   enum callers_as callers_as; /* what the way makes of the workload's wish */
   struct workload workload;
 };
-/* callers + blocked: how many calls may be under way at a time. */
+int plan_readers(const struct plan *); /* the first place of a reader: callers + blocked */
+/* With the readers: how many calls may be under way at a time. */
 int plan_places(const struct plan *);
 
 /* ---- one call ---- */

@@ -35,7 +35,7 @@ int pool_size(const struct plan *plan)
   n = n < 8 ? 8 : n > 64 ? 64 : n;
   if (plan->workload.connections)
     n = plan->workload.connections;
-  return (int)(n + plan->workload.blocked);
+  return (int)n + plan_places(plan) - plan->callers;
 }
 
 struct crowd *crowd_open(const struct blocking *how, const char *url, int connections,

@@ -37,7 +37,7 @@ void crowd_call_pooled(void *crowd, struct call *); /* by the one that was used 
 void crowd_listen(void *crowd, struct listener *);  /* by one that is opened for it */
 /* As many as the workload says, or else as pool.max_size of poolmux allows when nothing is said: 4
  * for each processor that this process may run on, at least 8, at most 64; and one for each
- * consumer, which keeps it. */
+ * consumer, which keeps it, and each reader of big values. */
 int pool_size(const struct plan *);
 
 /* ---- a pipeline: all calls that wait are sent, then all their answers read ---- */

@@ -26,7 +26,7 @@ static long slice_of(const struct lap *lap, int64_t now)
 /* What consumers and subscribers wait for is no call of a caller, and in no slice. */
 static int is_sliced(int kind)
 {
-  return kind != KIND_POP && kind != KIND_MESSAGE;
+  return kind != KIND_POP && kind != KIND_MESSAGE && kind != KIND_BIG_READ;
 }
 
 static void hand_over(struct lap *lap, struct book *book)

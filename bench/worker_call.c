@@ -30,14 +30,16 @@ long calls_of(const struct lap *lap, int place)
   return lap->most / lap->plan->callers + (place < lap->most % lap->plan->callers);
 }
 
-void call_prepare(struct call *call, int64_t since_ns)
+void call_draw(struct call *call, int64_t since_ns)
 {
   const struct plan *plan = call->lap->plan;
 
   if (call->place < plan->callers)
     task_draw(&call->task, &plan->workload, &call->dice, call->place);
-  else
+  else if (call->place < plan_readers(plan))
     task_pop(&call->task, &plan->workload, call->place - plan->callers);
+  else
+    task_big_read(&call->task, &plan->workload, call->place - plan_readers(plan));
   task_stamp(&call->task, since_ns);
   call->since_ns = since_ns;
   call->verdict = VERDICT_RIGHT;

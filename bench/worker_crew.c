@@ -19,7 +19,7 @@ static void sleep_until(int64_t at_ns)
 
 static void one_call(struct lap *lap, struct call *call, int64_t since_ns)
 {
-  call_prepare(call, since_ns);
+  call_draw(call, since_ns);
   lap->way->call(lap->self, call);
   call_record(call);
 }
@@ -57,6 +57,17 @@ static void open_loop(struct lap *lap, struct call *call)
   }
 }
 
+/* As long as others call. */
+static void read_beside(struct lap *lap, struct call *call)
+{
+  int64_t now = now_ns();
+
+  do {
+    one_call(lap, call, now);
+    now = now_ns();
+  } while (now < lap->until_ns && !atomic_load(&lap->enough));
+}
+
 /* ---- callers ---- */
 
 struct member {
@@ -67,11 +78,24 @@ struct member {
 
 struct crew {
   struct lap *lap;
-  struct member *members;
+  struct member *members; /* callers, then readers of big values */
+  int n;
+  _Atomic int calling;       /* callers that have not ended */
   pthread_barrier_t barrier; /* callers and who measures: go, over, go, over, and no more */
   int no_more;
   pthread_t *waiting; /* threads of consumers, then of subscribers */
 };
+
+static void make_calls(struct crew *crew, struct call *call)
+{
+  call->left = calls_of(crew->lap, call->place);
+  if (crew->lap->step_ns > 0)
+    open_loop(crew->lap, call);
+  else
+    closed_loop(crew->lap, call);
+  if (atomic_fetch_sub(&crew->calling, 1) == 1)
+    atomic_store(&crew->lap->enough, 1);
+}
 
 static void *run_caller(void *arg)
 {
@@ -82,17 +106,18 @@ static void *run_caller(void *arg)
     pthread_barrier_wait(&crew->barrier);
     if (crew->no_more)
       return NULL;
-    member->call->left = calls_of(crew->lap, member->call->place);
-    if (crew->lap->step_ns > 0)
-      open_loop(crew->lap, member->call);
+    if (member->call->place < crew->lap->plan->callers)
+      make_calls(crew, member->call);
     else
-      closed_loop(crew->lap, member->call);
+      read_beside(crew->lap, member->call);
     pthread_barrier_wait(&crew->barrier);
   }
 }
 
 void crew_phase(struct lap *lap)
 {
+  atomic_store(&lap->crew->calling, lap->plan->callers);
+  atomic_store(&lap->enough, 0);
   pthread_barrier_wait(&lap->crew->barrier);
   pthread_barrier_wait(&lap->crew->barrier);
 }
@@ -147,11 +172,12 @@ void crew_start(struct lap *lap)
 {
   const struct workload *w = &lap->plan->workload;
   struct crew *crew = calloc(1, sizeof *crew);
-  int n = lap->plan->callers;
+  int callers = lap->plan->callers, n = callers + (int)w->big_readers;
 
   if (!crew)
     die("out of memory");
   crew->lap = lap;
+  crew->n = n;
   crew->members = calloc((size_t)n, sizeof *crew->members);
   crew->waiting = calloc((size_t)(w->blocked + w->subscribers + 1), sizeof *crew->waiting);
   if (!crew->members || !crew->waiting)
@@ -160,7 +186,8 @@ void crew_start(struct lap *lap)
   start_waiting(lap, crew);
   pthread_barrier_init(&crew->barrier, NULL, (unsigned)n + 1);
   for (int i = 0; i < n; i++) {
-    crew->members[i] = (struct member){.crew = crew, .call = &lap->calls[i]};
+    crew->members[i] = (struct member){.crew = crew};
+    crew->members[i].call = &lap->calls[i < callers ? i : i + (int)w->blocked];
     start_thread(&crew->members[i].thread, run_caller, &crew->members[i]);
   }
 }
@@ -172,7 +199,7 @@ void crew_stop(struct lap *lap)
 
   crew->no_more = 1;
   pthread_barrier_wait(&crew->barrier);
-  for (int i = 0; i < lap->plan->callers; i++)
+  for (int i = 0; i < crew->n; i++)
     pthread_join(crew->members[i].thread, NULL);
   for (long i = 0; i < lap->plan->workload.blocked + lap->plan->workload.subscribers; i++)
     pthread_join(crew->waiting[i], NULL);

@@ -33,9 +33,14 @@ static void sleep_until(int64_t at_ns)
 
 /* ---- which call is next ---- */
 
+static int is_reader(const struct call *call)
+{
+  return call->place >= plan_readers(call->lap->plan);
+}
+
 static int is_consumer(const struct call *call)
 {
-  return call->place >= call->lap->plan->callers;
+  return call->place >= call->lap->plan->callers && !is_reader(call);
 }
 
 static void land(struct lap *lap, struct call *call)
@@ -59,6 +64,20 @@ static int take_due(struct lap *lap, int64_t now, int64_t *ret)
   return 1;
 }
 
+/* As long as others call. */
+static int reads_on(struct lap *lap, int64_t now)
+{
+  int again = now < lap->until_ns && !atomic_load(&lap->enough);
+
+  if (!again) {
+    pthread_mutex_lock(&lap->flights);
+    lap->reading--;
+    pthread_cond_signal(&lap->landed);
+    pthread_mutex_unlock(&lap->flights);
+  }
+  return again;
+}
+
 /* 1: it begins again, and counts from *ret; 0: it has landed. */
 static int next_one(struct call *call, int64_t *ret)
 {
@@ -71,6 +90,8 @@ static int next_one(struct call *call, int64_t *ret)
       atomic_fetch_sub(&lap->consuming, 1);
     return call->left != 0;
   }
+  if (is_reader(call))
+    return reads_on(lap, *ret);
   if (lap->step_ns > 0) {
     pthread_mutex_lock(&lap->flights);
     again = take_due(lap, *ret, ret);
@@ -92,7 +113,7 @@ static void begin(struct call *call, int64_t since_ns)
   do {
     if (!is_consumer(call) && call->left != LONG_MAX)
       call->left--;
-    call_prepare(call, since_ns);
+    call_draw(call, since_ns);
     __atomic_store_n(&call->state, ISSUING, __ATOMIC_RELEASE);
     lap->way->issue(lap->self, call);
     if (__atomic_exchange_n(&call->state, UNDER_WAY, __ATOMIC_ACQ_REL) != OVER)
@@ -186,14 +207,26 @@ static void open_loop(struct lap *lap)
   }
 }
 
+static void begin_reading(struct lap *lap)
+{
+  atomic_store(&lap->enough, 0);
+  lap->reading = (int)lap->plan->workload.big_readers;
+  for (int i = plan_readers(lap->plan); i < lap->places; i++)
+    begin(&lap->calls[i], now_ns());
+}
+
 void flights_phase(struct lap *lap)
 {
+  begin_reading(lap);
   pthread_mutex_lock(&lap->flights);
   if (lap->step_ns > 0)
     open_loop(lap);
   else
     closed_loop(lap);
   while (lap->under_way > 0)
+    wait_landed(lap, INT64_MAX);
+  atomic_store(&lap->enough, 1);
+  while (lap->reading > 0)
     wait_landed(lap, INT64_MAX);
   pthread_mutex_unlock(&lap->flights);
 }
@@ -218,7 +251,7 @@ void flights_start(struct lap *lap)
     lap->way->listen(lap->self, &lap->listeners[i]);
   if (lap_await(lap, all_listen) != 0)
     die("the subscriptions were not confirmed");
-  for (int i = plan->callers; i < lap->places; i++)
+  for (int i = plan->callers; i < plan_readers(plan); i++)
     begin(&lap->calls[i], now_ns());
   for (int i = plan->callers - 1; i >= 0; i--) {
     lap->calls[i].next = lap->idle;

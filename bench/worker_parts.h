@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* worker_parts.h - what the parts of the frame share. A lap has two phases, the warm-up and what is
  * measured; each begins with nothing under way and ends when all that was begun has its answer, so
- * that calls, answers and the server's counters agree exactly.
+ * that calls, answers and the server's counters agree exactly. Readers of big values, who are
+ * beside the callers, make their last call when the time is over or the callers have ended.
  *
  * Locks: a book's → the lap's. The flights' is taken alone. */
 #ifndef BENCH_WORKER_PARTS_H
@@ -65,6 +66,9 @@ struct lap {
   pthread_cond_t landed;
   struct call *idle; /* open loop: not under way */
   _Atomic int under_way;
+  int reading; /* readers of big values that have not ended; under flights' lock */
+
+  _Atomic int enough; /* the callers have made all their calls: readers need no other */
 
   /* the result; under the lock */
   pthread_mutex_t lock;
@@ -85,9 +89,9 @@ void lap_trouble(struct lap *, enum verdict, const char *why); /* of a command; 
 void lap_failure(struct lap *, enum kind);                     /* of a call */
 
 /* worker_call.c */
-void call_prepare(struct call *, int64_t since_ns); /* draws it and stamps it */
-void call_record(struct call *);                    /* it is over */
-int call_is_last(const struct call *);              /* a consumer's: it was told to end */
+void call_draw(struct call *, int64_t since_ns); /* draws it and stamps it */
+void call_record(struct call *);                 /* it is over */
+int call_is_last(const struct call *);           /* a consumer's: it was told to end */
 int64_t ticket_due(const struct lap *, long ticket);
 void ticket_begun(struct lap *, int64_t due_ns, int64_t now_ns);
 long calls_of(const struct lap *, int place); /* the share of a caller in a closed loop */

@@ -65,11 +65,19 @@ static void fill_family(const struct plan *plan, struct wire *control, enum fami
   write_all(&f);
 }
 
+static long least(long a, long b)
+{
+  return a < b ? a : b;
+}
+
+/* A reader of big values has one of its own, as far as they go. */
 void store_fill(const struct plan *plan, struct wire *control)
 {
   fill_family(plan, control, FAMILY_KEY, plan->workload.keys);
   if (plan->workload.big > 0)
     fill_family(plan, control, FAMILY_BIG, BIG_KEYS);
+  else
+    fill_family(plan, control, FAMILY_BIG, least(plan->workload.big_readers, BIG_KEYS));
 }
 
 /* ---- what one lap needs: the callers' own keys, and empty lists ---- */

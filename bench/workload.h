@@ -32,7 +32,7 @@ struct workload {
   struct sizes value, big_value;
   double reads, big, transactions, batch, pushes, publishes; /* per cent */
   double rate; /* calls a second of all callers together; 0: each makes its next one at once */
-  long batch_size, blocked, subscribers, connections;
+  long batch_size, blocked, subscribers, big_readers, connections;
   enum callers_as callers_as;
   char prefix[PREFIX_SIZE + 1];
   /* made by workload_ready */
@@ -64,7 +64,8 @@ enum kind {
   KIND_PUSH,
   KIND_POP, /* a consumer's, which blocks; its time is that of the element since its push */
   KIND_PUBLISH,
-  KIND_MESSAGE, /* a subscriber's; its time is the message's since it was published */
+  KIND_MESSAGE,  /* a subscriber's; its time is the message's since it was published */
+  KIND_BIG_READ, /* of who does nothing else, beside the callers */
   KINDS
 };
 const char *kind_name(enum kind); /* "big-get" */
@@ -90,6 +91,8 @@ void task_free(struct task *);
 void task_draw(struct task *, const struct workload *, uint64_t *dice, int place);
 /* The call of a consumer: BLPOP of its list, without end. */
 void task_pop(struct task *, const struct workload *, int consumer);
+/* The call of a reader of big values: GET of the one that is its own. */
+void task_big_read(struct task *, const struct workload *, int reader);
 /* Of what is pushed or published: when it began, which begins its bytes. */
 void task_stamp(struct task *, int64_t ns);
 

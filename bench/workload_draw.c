@@ -185,7 +185,7 @@ int workload_make(struct workload *w)
   long big = largest(&w->big_value);
 
   w->longest = largest(&w->value);
-  if (w->big > 0 && big > w->longest)
+  if ((w->big > 0 || w->big_readers > 0) && big > w->longest)
     w->longest = big;
   w->bytes = make_bytes(WINDOW + (size_t)w->longest);
   w->alias = w->skew > 0 ? make_alias(w->keys, w->skew) : NULL;
@@ -207,7 +207,7 @@ void workload_free(struct workload *w)
 
 static const char *const kind_names[KINDS] = {"get",     "set",         "big-get", "big-set",
                                               "batch",   "transaction", "push",    "pop",
-                                              "publish", "message"};
+                                              "publish", "message",     "big-read"};
 
 const char *kind_name(enum kind kind)
 {
@@ -326,6 +326,13 @@ void task_pop(struct task *task, const struct workload *w, int consumer)
   task->n = 1;
   make(task->commands, w, "BLPOP", FAMILY_LIST, consumer);
   add(task->commands, "0", 1);
+}
+
+void task_big_read(struct task *task, const struct workload *w, int reader)
+{
+  task->kind = KIND_BIG_READ;
+  task->n = 1;
+  make(task->commands, w, "GET", FAMILY_BIG, reader % BIG_KEYS);
 }
 
 void task_stamp(struct task *task, int64_t ns)

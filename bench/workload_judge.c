@@ -61,7 +61,7 @@ static enum verdict judge_pop(const struct workload *w, const struct command *c,
 
 static enum family family_of(enum kind kind)
 {
-  if (kind == KIND_BIG_GET || kind == KIND_BIG_SET)
+  if (kind == KIND_BIG_GET || kind == KIND_BIG_SET || kind == KIND_BIG_READ)
     return FAMILY_BIG;
   return kind == KIND_TRANSACTION ? FAMILY_OWN : FAMILY_KEY;
 }

@@ -54,7 +54,7 @@ START_TEST(defaults_are_those_of_the_table)
              strchr(line, '\t') + 1);
     set(&again, setting);
   }
-  ck_assert_int_eq(keys, 17);
+  ck_assert_int_eq(keys, 18);
   ck_assert_int_eq(again.keys, 10000);
   ck_assert_int_eq(w.value.part[0].low, 64);
   ck_assert_int_eq(w.big_value.part[0].low, 256 * 1024);
@@ -282,6 +282,34 @@ START_TEST(calls_have_their_shares)
 }
 END_TEST
 
+START_TEST(a_reader_reads_the_big_value_that_is_its_own)
+{
+  struct workload w = MAKE("big_readers=40", "big_value=4096-4097");
+  struct answer a = {.type = ANSWER_TEXT, .len = 4096};
+  struct task task;
+  char name[KEY_SIZE];
+
+  ck_assert_int_eq(task_init(&task, &w), 0);
+  for (int reader = 0; reader < 40; reader++) {
+    task_big_read(&task, &w, reader);
+    workload_name(&w, FAMILY_BIG, reader % BIG_KEYS, name);
+    ck_assert_int_eq(task.kind, KIND_BIG_READ);
+    ck_assert_int_eq(task.n, 1);
+    ck_assert_str_eq(task.commands->argv[0], "GET");
+    ck_assert_str_eq(task.commands->argv[1], name);
+    a.text = workload_value(&w, FAMILY_BIG, reader % BIG_KEYS);
+    ck_assert_int_eq(task_judge(&task, &w, 0, &a, why), VERDICT_RIGHT);
+    a.text = workload_value(&w, FAMILY_KEY, reader % BIG_KEYS);
+    ck_assert_int_eq(task_judge(&task, &w, 0, &a, why), VERDICT_WRONG);
+  }
+  a.text = workload_value(&w, FAMILY_BIG, 39 % BIG_KEYS);
+  a.len = 64;
+  ck_assert_int_eq(task_judge(&task, &w, 0, &a, why), VERDICT_WRONG);
+  task_free(&task);
+  workload_free(&w);
+}
+END_TEST
+
 START_TEST(callers_throw_dice_of_their_own_and_the_same_in_each_run)
 {
   uint64_t a = dice_of(1, 0), b = dice_of(1, 0), other = dice_of(1, 1), seed = dice_of(2, 0);
@@ -309,6 +337,7 @@ int main(void)
   tcase_add_test(tc, one_key_is_enough);
   tcase_add_test(tc, sizes_have_their_weights);
   tcase_add_test(tc, calls_have_their_shares);
+  tcase_add_test(tc, a_reader_reads_the_big_value_that_is_its_own);
   tcase_add_test(tc, callers_throw_dice_of_their_own_and_the_same_in_each_run);
   return checks_run("workload", tc);
 }

@@ -12,7 +12,7 @@ FIRST_LINE = "poolmux-bench-result 1"
 SKIPPED = 77
 PATIENCE_S = 75.0  # beyond what a lap was asked to take; workers give up after 60
 STOP_S = 2.0
-CONSUMED = ("pop", "message")  # what consumers waited for: no calls of the callers
+BESIDE = ("pop", "message", "big-read")  # of those beside the callers: no calls of these
 SLICE_MS = 100
 
 
@@ -101,7 +101,7 @@ def _schedule(words: Sequence[str]) -> Dict[str, float]:
 
 
 def _of_callers(counts: Dict[str, int]) -> int:
-    return sum(n for name, n in counts.items() if name not in CONSUMED)
+    return sum(n for name, n in counts.items() if name not in BESIDE)
 
 
 def _per(amount: Optional[float], calls: float, scale: float = 1.0) -> Optional[float]:
@@ -118,7 +118,7 @@ def _foreign_cpu(words: _Words, near: bool) -> Optional[float]:
 
 
 def _latency(words: _Words) -> Dict[str, Dict[str, float]]:
-    ours = [table for name, table in words.latency.items() if name not in CONSUMED]
+    ours = [table for name, table in words.latency.items() if name not in BESIDE]
     tables = {"all": histogram.merged(ours), **words.latency}
     return {
         name: figures

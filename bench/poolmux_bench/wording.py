@@ -65,6 +65,11 @@ class Wording:
             told.append(words.plural(int(self.figure("blocked", 0)), "blocked consumer"))
         if self.figure("subscribers", 0):
             told.append(words.plural(int(self.figure("subscribers", 0)), "subscriber"))
+        readers = self.count("big_readers")
+        if readers:
+            told.append(
+                "%s of %s" % (words.plural(readers, "constant reader"), self.big_words())
+            )
         return ", ".join(told)
 
     def big_words(self) -> str:
@@ -107,6 +112,12 @@ class Wording:
             % (
                 words.plural(subscribers, "subscriber listens", "subscribers listen"),
                 self.share("publishes") or "none",
+            ),
+            self.count("big_readers")
+            and "Beside the callers, %s a value of %s over and over, which is not among the calls."
+            % (
+                words.plural(self.count("big_readers"), "reader gets", "readers get"),
+                self.big_words(),
             ),
             self.count("connections")
             and "Those who have a pool have %s for the callers."

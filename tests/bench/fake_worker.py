@@ -24,6 +24,7 @@ DEFAULTS = {
     "pushes": "0",
     "subscribers": "0",
     "publishes": "0",
+    "big_readers": "0",
     "connections": "0",
     "prefix": "poolmux-bench:",
 }

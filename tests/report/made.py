@@ -31,6 +31,7 @@ SETTINGS = {
     "pushes": "0",
     "subscribers": "0",
     "publishes": "0",
+    "big_readers": "0",
     "prefix": "poolmux-bench:",
 }
 
