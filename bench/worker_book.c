@@ -23,7 +23,8 @@ static long slice_of(const struct lap *lap, int64_t now)
   return slice < 0 ? 0 : slice >= MOST_SLICES ? MOST_SLICES - 1 : (long)slice;
 }
 
-/* What consumers and subscribers wait for is no call of a caller, and in no slice. */
+/* What consumers, subscribers and readers of big values do is no call of a caller, and in no slice.
+ */
 static int is_sliced(int kind)
 {
   return kind != KIND_POP && kind != KIND_MESSAGE && kind != KIND_BIG_READ;

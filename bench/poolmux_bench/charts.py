@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from typing import Dict, Iterable, Union
+from typing import Dict, Union
 
 from . import plots, svg
 from .figures import Figure
@@ -27,17 +27,17 @@ def needed() -> str:
     return program
 
 
-def draw(figures: Dict[str, Figure], swatches: Iterable[int] = ()) -> Dict[str, str]:
-    """{name: Figure} -> {name: SVG}; names are letters and digits, and begin the identifiers. The
-    swatch of a slot is called key and its number."""
+def draw(figures: Dict[str, Figure], swatches: Dict[str, int]) -> Dict[str, str]:
+    """{name: Figure} -> {name: SVG}; names are letters and digits, and begin the identifiers. So do
+    those of the swatches of slots."""
     program = needed()
     with tempfile.TemporaryDirectory(prefix="poolmux-bench-") as folder:
         drawings: Dict[str, Union[plots.Lines, plots.Dots, plots.Swatch]] = {
             name: plots.drawing(figure, os.path.join(folder, name + ".svg"))
             for name, figure in figures.items()
         }
-        for slot in swatches:
-            drawings["key%d" % slot] = plots.Swatch(slot, os.path.join(folder, "key%d.svg" % slot))
+        for name, slot in swatches.items():
+            drawings[name] = plots.Swatch(slot, os.path.join(folder, name + ".svg"))
         commands = "".join(plot.commands() for plot in drawings.values())
         environment = dict(os.environ, LC_ALL="C", GNUPLOT_LIB="", GNUTERM="svg")
         done = subprocess.run(

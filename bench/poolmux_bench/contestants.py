@@ -13,6 +13,9 @@ from .workload import Keys, parsed_keys
 PROGRAM = re.compile(r"^poolmux-bench-([a-z0-9+-]+)$")
 OURS = "poolmux"
 ORDER = (OURS, "hiredis", "libevent")
+# Programs of make bench that speak as workers do: they measure what no library does.
+INSTRUMENTS = ("connect", "floor")
+NOT_INSTALLED = "it is not installed; make bench builds it in the source tree"
 ASK_S = 30
 
 
@@ -27,6 +30,8 @@ class Contestant(NamedTuple):
 
     @property
     def kind(self) -> str:
+        if self.library in INSTRUMENTS:
+            return "instrument"
         return "poolmux" if self.library == OURS else "peer"
 
     @property
@@ -47,7 +52,7 @@ def reason(process: "subprocess.Popen[str]", said: str) -> str:
     """The last line, without the names of program and way."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if lines:
-        return plain(re.sub(r"^(\S*/)?poolmux-bench-[^\s:]+( [^\s:]+)?: ", "", lines[-1]))
+        return plain(re.sub(r"^(\S*/)?poolmux-[^\s:]+( [^\s:]+)?: ", "", lines[-1]))
     code = process.returncode
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with status {code}"
 
@@ -131,12 +136,33 @@ def check_values(directory: str, settings: Sequence[str]) -> None:
         raise Misuse(str(problem)) from problem
 
 
-def find(directory: str, peers: str) -> List[Contestant]:
+def _instruments(directory: str) -> List[Contestant]:
+    found = []
+    for name in INSTRUMENTS:
+        path = os.path.join(directory, f"poolmux-{name}")
+        if os.access(path, os.X_OK):
+            found += _ways(path, name)
+        else:
+            found.append(Contestant(name, name, missing=NOT_INSTALLED))
+    return found
+
+
+def find(directory: str, peers: str, instruments: bool = False) -> List[Contestant]:
     programs = _programs(directory)
     found = []
     for library in sorted(programs, key=_rank):
         found += _ways(programs[library], library)
-    return found + _not_built(peers, programs)
+    found += _not_built(peers, programs)
+    return found + _instruments(directory) if instruments else found
+
+
+def known(found: Sequence[Contestant], name: str) -> List[Contestant]:
+    """One, or all of a library; a way of a library that is missing is missing as well."""
+    named = [c for c in found if name in (c.name, c.library)]
+    if named:
+        return named
+    absent = [c for c in found if c.missing is not None and name.startswith(c.library + "-")]
+    return [c._replace(name=name) for c in absent[:1]]
 
 
 def _named(contestants: Sequence[Contestant], option: str, name: str) -> List[Contestant]:

@@ -29,7 +29,7 @@ body {
 }
 a { color: var(--link); text-decoration: none; }
 a:hover, a:focus { text-decoration: underline; }
-h1, h2, h3, h4 { line-height: 1.25; overflow-wrap: anywhere; }
+h1, h2, h3, h4, h5 { line-height: 1.25; overflow-wrap: anywhere; }
 h1 { margin: .25rem 0; font-size: clamp(1.6rem, 5vw, 2.25rem); letter-spacing: -.01em; }
 h1 em { font-style: normal; color: var(--good); }
 h2 { margin: 3rem 0 .75rem; padding-top: .75rem; border-top: 1px solid var(--line);
@@ -67,12 +67,32 @@ footer { margin-top: 3rem; border-top: 1px solid var(--line); color: var(--quiet
   margin: 1rem 0; }
 .cards article { padding: .9rem 1.1rem; border: 1px solid var(--line); border-radius: .5rem;
   background: var(--box); }
-.cards h3, .cards h4 { display: flex; flex-wrap: wrap; justify-content: space-between;
+.cards h3, .cards h4, .cards h5 { display: flex; flex-wrap: wrap; justify-content: space-between;
   gap: 0 1rem; margin: 0 0 .4rem;
   font-size: 1rem; font-weight: 600; color: var(--quiet); }
 .cards strong { color: var(--good); font-size: 1.15rem; }
 .cards p { margin: .45rem 0; font-size: .9rem; color: var(--quiet); }
-.cards h3 + p, .cards h4 + p { color: var(--text); font-size: 1rem; }
+.cards h3 + p, .cards h4 + p, .cards h5 + p { color: var(--text); font-size: 1rem; }
+
+.targets td, .targets th { white-space: normal; }
+.targets tbody th { min-width: 16rem; max-width: 36rem; text-align: left; }
+.targets th small { display: block; margin-top: .15rem; color: var(--quiet); font-size: .9em;
+  font-weight: 400; overflow-wrap: anywhere; }
+.targets td { white-space: nowrap; }
+.targets span { padding: .1rem .55rem; border: 1px solid; border-radius: 1rem; font-weight: 600; }
+.met { color: var(--good); }
+span.missed { color: var(--mark); }
+.unknown { color: var(--quiet); }
+.wide { grid-template-columns: repeat(auto-fit, minmax(min(100%%, 26rem), 1fr)); }
+.cards .missed { border-left: .35rem solid var(--mark); }
+.cards .missed strong { color: var(--mark); font-size: 1rem; }
+.chapter { margin-top: 4rem; border-top: .2rem solid var(--line); }
+.chapter > h2 { margin-top: 0; border: 0; font-size: 1.9rem; }
+.chapter > h2 em { font-style: normal; color: var(--good); }
+.chapter > .about { margin: 0; font-size: 1.15rem; }
+.chapter > section > h3 { margin-top: 2.25rem; padding-top: .6rem;
+  border-top: 1px solid var(--line); font-size: 1.35rem; }
+h4 { margin: 1.5rem 0 .4rem; font-size: 1.1rem; }
 
 .key { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%%, 21rem), 1fr));
   gap: .6rem 1.5rem;
@@ -116,6 +136,7 @@ td small { display: block; color: var(--quiet); font-size: .8em; }
 .pairs th, .pairs td { text-align: left; }
 .pairs td { white-space: normal; overflow-wrap: anywhere; }
 
+@media (max-width: 40rem) { .targets tbody th { min-width: 10rem; } }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   nav { display: none; }
@@ -123,9 +144,9 @@ td small { display: block; color: var(--quiet); font-size: .8em; }
   .cards { grid-template-columns: 1fr 1fr; }
   .figures { grid-template-columns: 1fr 1fr; }
   figure, article, tr, .warnings, .key div { break-inside: avoid; }
-  h2, h3, h4, figcaption, caption, summary { break-after: avoid; }
+  h2, h3, h4, h5, figcaption, caption, summary { break-after: avoid; }
   details:not([open]) { display: none; } /* what the reader has opened is printed */
-  #numbers:not(:has(details[open])) { display: none; }
+  section[id$="numbers"]:not(:has(details[open])) { display: none; }
   summary { color: inherit; list-style: none; }
   .scroll { overflow: visible; }
   th, td { padding: .2rem .4rem; white-space: normal; font-size: 8pt; }

@@ -5,83 +5,52 @@ import io
 import os
 import signal
 import sys
-from typing import Any, Dict, List, NamedTuple, TextIO
+from typing import Any, Dict, List, Optional, TextIO
 
-from . import contestants, lap, listing, options, results, rounds, table, workload
-from .contestants import Contestant
+from . import bundle, contestants, judge, lap, listing, options, results, rounds, run, table
 from .keeper import Keeper
 from .places import Places
 from .problem import Interrupted, Misuse, Problem
 from .progress import Progress
 from .rounds import Outcome, Plan
+from .run import Task
 from .server import Foreign, Private, Server
 from .signals import Signals
 from .url import Url
-from .workload import Workload
 
-BUDGET_S, BESIDES_S = 20.0, 0.06  # of a run; of a lap beside what it measures
-SHORTEST_S, LONGEST_S = 0.1, 2.0
-WARMUP_SHARE = 5
 FILL_S = 600  # for the keys of a workload
-
-
-class Task(NamedTuple):
-    options: argparse.Namespace
-    workload: Workload
-    chosen: List[Contestant]
-    plan: Plan
-
-
-def _workload(opts: argparse.Namespace, places: Places) -> Workload:
-    keys = contestants.keys(places.libexec)
-    if opts.workload:
-        base = workload.from_file(keys, opts.workload)
-    else:
-        base = workload.from_preset(keys, places.presets, opts.preset or "mixed")
-    load = workload.changed(keys, base, opts.sets)
-    contestants.check_values(places.libexec, load.arguments())
-    return load
-
-
-def _url(opts: argparse.Namespace, prefix: str) -> Url:
-    url = Url(opts.url, os.environ.get("POOLMUX_PASSWORD"))
-    if opts.transports and opts.transports != [url.transport]:
-        raise Misuse(
-            f"--transports: {url.shown} is {url.transport}, and nothing else can be measured"
-        )
-    if not opts.allow_writes:
-        raise Misuse(
-            f"--url: {url.shown} is not a server of our own: it would be loaded, and keys that "
-            f'begin with "{prefix}" written and removed again; --allow-writes says that they may'
-        )
-    return url
-
-
-def _plan(opts: argparse.Namespace, taking_part: List[Contestant], transports: List[str]) -> Plan:
-    plan = Plan(taking_part, transports, opts.callers, opts.rounds, 0, 0, opts.seed, [])
-    share = BUDGET_S / max(plan.laps, 1) - BESIDES_S
-    guess = min(max(share / (1 + 1 / WARMUP_SHARE), SHORTEST_S), LONGEST_S)
-    seconds = round(guess, 2) if opts.seconds is None else opts.seconds
-    warmup = round(seconds / WARMUP_SHARE, 3) if opts.warmup is None else opts.warmup
-    return plan._replace(seconds=seconds, warmup=warmup)
+MISSED = 3  # a target
 
 
 def _measure(
     task: Task, places: Places, arguments: List[str], server: Server, signals: Signals
 ) -> int:
-    if isinstance(server, Foreign):
-        task = task._replace(workload=task.workload.with_prefix(server.prefix))
-    plan = task.plan._replace(settings=task.workload.arguments())
-    progress = Progress(plan.laps, plan.rounds, task.options.quiet)
+    task = task.with_prefix(server.prefix if isinstance(server, Foreign) else task.prefix)
+    plans = task.plans
+    progress = Progress(sum(plan.laps for plan in plans), plans[0].rounds, task.options.quiet)
     try:
         progress.say("writing the keys")
-        _fill(plan, places, server, signals)
-        outcome = rounds.run(plan, server, signals, progress.show)
+        for plan in plans:
+            _fill(plan, places, server, signals)
+        outcomes = rounds.run(plans, server, signals, progress.show)
     finally:
         progress.clear()
-    found = results.of(outcome, server, task.workload, task.chosen, places.version, arguments)
+    found = _results(task, places, arguments, server, outcomes)
     _tell(task.options, found)
-    return _status(outcome)
+    return _status(outcomes, found)
+
+
+def _results(
+    task: Task, places: Places, arguments: List[str], server: Server, outcomes: List[Outcome]
+) -> Dict[str, Any]:
+    runs = [
+        results.of(outcome, server, part.workload, part.chosen, places.version, arguments)
+        for part, outcome in zip(task.parts, outcomes)
+    ]
+    if task.suite is None:
+        return runs[0]
+    by_name = {part.workload.name: found for part, found in zip(task.parts, runs)}
+    return bundle.of(by_name, judge.judged(task.suite, by_name))
 
 
 def _silence(stream: TextIO) -> None:
@@ -98,10 +67,12 @@ def _fill(plan: Plan, places: Places, server: Server, signals: Signals) -> None:
         contestants.ask(contestants.ours(places.libexec), words, FILL_S, env=environment)
 
 
-def _status(outcome: Outcome) -> int:
-    if outcome.stopped_by is not None:
-        return 128 + outcome.stopped_by
-    return 1 if any(cell.failed is not None for cell in outcome.cells.values()) else 0
+def _status(outcomes: List[Outcome], found: Dict[str, Any]) -> int:
+    if outcomes[0].stopped_by is not None:
+        return 128 + outcomes[0].stopped_by
+    if any(cell.failed is not None for outcome in outcomes for cell in outcome.cells.values()):
+        return 1
+    return MISSED if bundle.is_one(found) and found["targets"]["missed"] else 0
 
 
 def _tell(opts: argparse.Namespace, found: Dict[str, Any]) -> None:
@@ -122,15 +93,15 @@ def _tell(opts: argparse.Namespace, found: Dict[str, Any]) -> None:
         raise unread
 
 
-def _with_server(task: Task, places: Places, arguments: List[str], url: "Url | None") -> int:
+def _with_server(task: Task, places: Places, arguments: List[str], url: Optional[Url]) -> int:
     keeper, signals = Keeper(), Signals()
     signals.catch()
     try:
         server: Server
         if url:
-            server = Foreign(url, task.workload.settings["prefix"], keeper)
+            server = Foreign(url, task.prefix, keeper)
         else:
-            server = Private(task.plan.transports, keeper, signals)
+            server = Private(task.transports, keeper, signals)
         try:
             return _measure(task, places, arguments, server, signals)
         finally:
@@ -155,7 +126,7 @@ def _check_outputs(opts: argparse.Namespace) -> None:
         needed()
 
 
-def _shown(arguments: List[str], url: "Url | None") -> List[str]:
+def _shown(arguments: List[str], url: Optional[Url]) -> List[str]:
     """Without what may be secret."""
     if url is None:
         return arguments
@@ -170,12 +141,11 @@ def _run(places: Places, arguments: List[str]) -> int:
         print("\n".join(listing.lines(places.presets, found, keys)))
         return 0
     _check_outputs(opts)
-    load = _workload(opts, places)
-    url = _url(opts, load.settings["prefix"]) if opts.url else None
-    chosen = contestants.choose(found, opts.strategies, opts.peers)
-    taking_part = [c for c in chosen if c.missing is None]
-    transports = [url.transport] if url else opts.transports or ["tcp"]
-    task = Task(opts, load, chosen, _plan(opts, taking_part, transports))
+    url = run.server_url(opts)
+    if opts.targets is not None:
+        task = run.of_targets(opts, places, url)
+    else:
+        task = run.of_options(opts, places, found, url)
     return _with_server(task, places, _shown(arguments, url), url)
 
 

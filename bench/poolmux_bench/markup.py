@@ -7,6 +7,7 @@ import re
 from typing import Iterable, Optional, Sequence
 
 NUMBER_AND_UNIT = re.compile(r"(?<=[0-9]) (?=(?:%|×|µs|ms|s|k|M|bytes|KiB|MiB|GiB)(?:[^\w]|$))")
+HEADING = re.compile(r"(</?h)([1-5])(?=[ >])")  # text has no "<" any more
 # Not allowed in a page, though a text may have them.
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -28,6 +29,11 @@ def element(name: str, *content: str, **attributes: Optional[str]) -> str:
         if value is not None
     )
     return "<%s%s>%s</%s>" % (name, told, "".join(content), name)
+
+
+def lowered(markup: str) -> str:
+    """What was a page becomes a part of one: its headings go down by a level."""
+    return HEADING.sub(lambda match: match[1] + str(int(match[2]) + 1), markup)
 
 
 def paragraph(words: object, **attributes: Optional[str]) -> str:

@@ -94,8 +94,10 @@ class Cell:
 class Measured:
     """The whole of the results."""
 
-    def __init__(self, results: Dict[str, Any]) -> None:
+    def __init__(self, results: Dict[str, Any], mark: str = "") -> None:
+        """mark begins the identifiers of this part of a page."""
         self.results = results
+        self.mark = mark
         self.workload = wording.Wording(results.get("workload"))
         self.contestants = results.get("contestants") or []
         self.transports = list(results.get("transports") or [])

@@ -30,7 +30,7 @@ def section(measured: Measured) -> str:
         element("h3", "Once more"),
         paragraph("The same again, on another machine or after a change:"),
         element("pre", element("code", text(command(results)))),
-        id="method",
+        id=measured.mark + "method",
     )
 
 

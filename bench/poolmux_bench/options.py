@@ -9,7 +9,8 @@ from .url import TRANSPORTS
 EPILOG = """\
 Without options: --preset mixed, within half a minute. See poolmux-bench(1).
 Environment: POOLMUX_SERVER names the server program, POOLMUX_PASSWORD is the password for --url.
-Exit status: 0 all was measured, 1 something failed, 2 wrong use, 128 + signal when interrupted.
+Exit status: 0 all was measured, 1 something failed, 2 wrong use, 3 a target is missed, 128 + signal
+when interrupted.
 """
 MAX_CALLERS = 4096
 
@@ -30,7 +31,7 @@ def _words(text: str) -> List[str]:
     return list(dict.fromkeys(words))
 
 
-def _transports(text: str) -> List[str]:
+def transports(text: str) -> List[str]:
     words = _words(text)
     if not set(words) <= set(TRANSPORTS.values()):
         raise _bad(text, "tcp, unix and tls, with commas between them")
@@ -46,7 +47,7 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-def _callers(text: str) -> List[int]:
+def callers(text: str) -> List[int]:
     read = _whole(1, MAX_CALLERS)
     try:
         return [read(word) for word in _words(text)]
@@ -65,6 +66,9 @@ def _duration(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return read
+
+
+ROUNDS, SECONDS, WARMUP = _whole(1, 1000), _duration(0.05, 600), _duration(0, 600)
 
 
 def _peers(text: str) -> List[str]:
@@ -86,6 +90,7 @@ def parser(version: str) -> argparse.ArgumentParser:
     one = what.add_mutually_exclusive_group()
     one.add_argument("--preset", metavar="NAME", help="a workload that comes along (mixed)")
     one.add_argument("--workload", metavar="FILE", help="a workload of your own")
+    one.add_argument("--targets", metavar="FILE", help="workloads, and what is to be reached there")
     add = what.add_argument
     add(
         "--set",
@@ -99,33 +104,30 @@ def parser(version: str) -> argparse.ArgumentParser:
         "--strategies",
         type=_words,
         metavar="LIST",
-        default=["pool", "mux", "hybrid"],
         help="of poolmux (pool,mux,hybrid)",
     )
     add(
         "--peers",
         type=_peers,
         metavar="LIST",
-        default=["all"],
         help="other libraries: all, none, or names (all)",
     )
-    add("--transports", type=_transports, metavar="LIST", help="of tcp, unix, tls (tcp)")
+    add("--transports", type=transports, metavar="LIST", help="of tcp, unix, tls (tcp)")
     add(
         "--callers",
-        type=_callers,
+        type=callers,
         metavar="LIST",
-        default=[1, 64],
         help="how many call at a time (1,64)",
     )
     how = p.add_argument_group("how long").add_argument
-    how("--rounds", type=_whole(1, 1000), metavar="N", default=5, help="(5)")
+    how("--rounds", type=ROUNDS, metavar="N", help="(5)")
     how(
         "--seconds",
-        type=_duration(0.05, 600),
+        type=SECONDS,
         metavar="S",
         help="of each lap (so that all take half a minute, but 0.1 to 2)",
     )
-    how("--warmup", type=_duration(0, 600), metavar="S", help="before each lap (a fifth of it)")
+    how("--warmup", type=WARMUP, metavar="S", help="before each lap (a fifth of it)")
     how("--seed", type=_whole(0, 2**62), metavar="N", default=1, help="of the dice (1)")
     where = p.add_argument_group("where").add_argument
     where("--url", metavar="URL", help="a server that runs, instead of a private one")
@@ -139,8 +141,31 @@ def parser(version: str) -> argparse.ArgumentParser:
     return p
 
 
+DEFAULTS = {
+    "preset": "mixed",
+    "strategies": ["pool", "mux", "hybrid"],
+    "peers": ["all"],
+    "callers": [1, 64],
+}
+
+
+def _fill_in(options: argparse.Namespace) -> None:
+    """What a file of targets says is not said again."""
+    if options.targets is None:
+        for name, value in DEFAULTS.items():
+            if getattr(options, name) is None:
+                setattr(options, name, value)
+        return
+    for name in ("strategies", "peers", "transports", "callers"):
+        if getattr(options, name) is not None:
+            raise Misuse(f"--{name}: says nothing with --targets, whose file says it")
+    if options.sets:
+        raise Misuse("--set: says nothing with --targets, whose file says it")
+
+
 def read(version: str, arguments: Optional[List[str]]) -> argparse.Namespace:
     options = parser(version).parse_args(arguments)
+    _fill_in(options)
     if options.allow_writes and not options.url:
         raise Misuse("--allow-writes: says nothing without --url")
     if options.quiet and not options.list and not (options.json or options.html):

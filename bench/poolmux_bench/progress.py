@@ -26,8 +26,9 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             self._print(ERASE + text[:width])
 
-    def show(self, done: int, number: int, cell: Cell) -> None:
-        what = f"{cell.transport}, {many(cell.callers, 'caller')}, {cell.contestant.name}"
+    def show(self, done: int, number: int, case: str, cell: Cell) -> None:
+        what = f"{case}, " if case else ""
+        what += f"{cell.transport}, {many(cell.callers, 'caller')}, {cell.contestant.name}"
         text = f"{done * 100 // self._laps:3d} %  round {number}/{self._rounds}: {what}"
         self.say(text + self._left(done))
 

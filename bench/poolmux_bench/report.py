@@ -5,10 +5,10 @@ advice, the figures and the tables; how it looks is in look.py."""
 import contextlib
 import os
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
-from . import advice, charts, figures, look, method, tables, words
-from .markup import bullets, clean, details, element, paragraph, text
+from . import advice, bundle, caveats, charts, figures, look, method, tables, targets_page, words
+from .markup import bullets, clean, details, element, lowered, paragraph, text
 from .measured import Measured
 from .problem import Problem
 
@@ -46,13 +46,74 @@ def replace(page: str, path: str) -> None:
 
 def render(results: Dict[str, Any]) -> str:
     """The page as text; charts.Missing when there is no gnuplot."""
+    if bundle.is_one(results):
+        return of_cases(results)
     measured = Measured(results)
+    title = "%s: %s" % (measured.workload.name, measured.workload.title())
+    name = element("em", text(measured.workload.name))
+    return page(
+        title,
+        top(results, element("h1", "Which strategy for ", name, "?"), measured.workload.title()),
+        contents(links(measured)),
+        element("main", *parts(measured)),
+        bottom(results),
+    )
+
+
+def of_cases(results: Dict[str, Any]) -> str:
+    """The targets, and then for each case what a report of its own would have."""
+    targets, cases = results["targets"], bundle.apart(results)
+    name = os.path.basename(str(targets["source"]))
+    chapters = [Measured(case, "c%d" % number) for number, case in enumerate(cases)]
+    places = [("targets", "Targets")]
+    places += [(one.mark, "Case %s" % one.workload.name) for one in chapters]
+    head = element("h1", "Are the targets of ", element("em", text(name)), " met?")
+    count = "%s, %s" % (
+        words.plural(len(targets["judged"]), "target"),
+        words.plural(len(cases), "case"),
+    )
+    return page(
+        "Targets of %s" % name,
+        top(results, head, count),
+        contents(places),
+        element(
+            "main",
+            warnings(doubts_of(chapters)),
+            targets_page.section(targets),
+            *(chapter(one) for one in chapters),
+        ),
+        bottom(results),
+    )
+
+
+def doubts_of(chapters: List[Measured]) -> List[str]:
+    """Of the run, and of its cases; what is of all of them once."""
+    first = chapters[0]
+    noise = bundle.warnings([one.results for one in chapters])
+    told = [caveats.incomplete(first), caveats.foreign_server(first)]
+    told += ["case %s: %s" % line if line[0] else line[1] for line in noise]
+    return first.sentences(told)
+
+
+def chapter(measured: Measured) -> str:
+    name = element("em", text(measured.workload.name))
+    return element(
+        "section",
+        element("h2", "Case ", name),
+        paragraph(words.sentence(measured.workload.title()), class_="about"),
+        warnings(measured.sentences(caveats.failed_calls(measured))),
+        lowered("".join(parts(measured))),
+        id=measured.mark,
+        class_="chapter",
+    )
+
+
+def parts(measured: Measured) -> List[str]:
     told = advice.Advice(measured)
     sections = {transport: figures.groups(measured, transport) for transport in measured.transports}
     drawn = draw(measured, sections)
-    body = element(
-        "main",
-        warnings(told.warnings),
+    return [
+        warnings(told.warnings) if not measured.mark else "",
         advised(measured, told),
         compared(measured, told.absent, drawn),
         *(
@@ -60,9 +121,11 @@ def render(results: Dict[str, Any]) -> str:
             for transport in measured.transports
         ),
         numbers(measured),
-        method.section(measured)
-    )
-    title = "%s: %s" % (measured.workload.name, measured.workload.title())
+        method.section(measured),
+    ]
+
+
+def page(title: str, *body: str) -> str:
     head = element(
         "head",
         '<meta charset="utf-8">',
@@ -76,7 +139,7 @@ def render(results: Dict[str, Any]) -> str:
     return "<!DOCTYPE html>\n%s\n" % element(
         "html",
         head,
-        element("body", top(measured), contents(measured), body, bottom(measured)),
+        element("body", *body),
         lang="en",
     )
 
@@ -85,16 +148,21 @@ def draw(measured: Measured, sections: Sections) -> Dict[str, str]:
     """By names that are unique in the page, which the figures get."""
     every = [figure for groups in sections.values() for group in groups for figure in group.figures]
     for number, figure in enumerate(every):
-        figure.name = "f%d" % number
+        figure.name = "%sf%d" % (measured.mark, number)
     wanted = {figure.name: figure for figure in every}
-    return charts.draw(wanted, set(figures.slots(measured).values()))
+    return charts.draw(
+        wanted, {swatch(measured, slot): slot for slot in figures.slots(measured).values()}
+    )
+
+
+def swatch(measured: Measured, slot: int) -> str:
+    return "%skey%d" % (measured.mark, slot)
 
 
 # ---- top and bottom ----
 
 
-def top(measured: Measured) -> str:
-    results = measured.results
+def top(results: Dict[str, Any], head: str, about: str) -> str:
     machine, server = results.get("machine") or {}, results.get("server") or {}
     facts = [
         date_words(results.get("date")),
@@ -105,8 +173,8 @@ def top(measured: Measured) -> str:
     return element(
         "header",
         element("p", "poolmux-bench", class_="tool"),
-        element("h1", "Which strategy for ", element("em", text(measured.workload.name)), "?"),
-        paragraph(words.sentence(measured.workload.title()), class_="about"),
+        head,
+        paragraph(words.sentence(about), class_="about"),
         element("p", *(element("span", text(fact)) for fact in facts if fact), class_="facts"),
     )
 
@@ -117,38 +185,45 @@ def date_words(date: Any) -> Any:
     return "%s, %s UTC" % match.groups() if match else date
 
 
-def contents(measured: Measured) -> str:
-    links = [("advice", "Advice"), ("compared", "What was compared")]
+def links(measured: Measured) -> List[Tuple[str, str]]:
     many = len(measured.transports) > 1
-    links += [
-        (anchor(measured, transport), "Over %s" % over(transport) if many else "Figures")
-        for transport in measured.transports
+    return [
+        ("advice", "Advice"),
+        ("compared", "What was compared"),
+        *(
+            (anchor(measured, transport), "Over %s" % over(transport) if many else "Figures")
+            for transport in measured.transports
+        ),
+        ("numbers", "All numbers"),
+        ("method", "How it was measured"),
     ]
-    links += [("numbers", "All numbers"), ("method", "How it was measured")]
+
+
+def contents(places: List[Tuple[str, str]]) -> str:
     return element(
         "nav",
         element(
             "ul",
-            *(element("li", element("a", text(name), href="#" + place)) for place, name in links)
+            *(element("li", element("a", text(name), href="#" + place)) for place, name in places),
         ),
         aria_label="Contents",
     )
 
 
 def anchor(measured: Measured, transport: str) -> str:
-    return "figures-%d" % measured.transports.index(transport)
+    return "%sfigures-%d" % (measured.mark, measured.transports.index(transport))
 
 
 def over(transport: str) -> str:
     return words.TRANSPORTS.get(transport, clean(transport))
 
 
-def bottom(measured: Measured) -> str:
+def bottom(results: Dict[str, Any]) -> str:
     return element(
         "footer",
         paragraph(
             "poolmux-bench %s. This page is complete: it loads nothing, and runs nothing."
-            % measured.results.get("tool_version", "")
+            % results.get("tool_version", "")
         ),
     )
 
@@ -180,7 +255,7 @@ def advised(measured: Measured, told: advice.Advice) -> str:
         parts.append(element("div", *(card(one, level) for one in chosen), class_="cards"))
     if told.remarks:
         parts += [element("h3", "What else stands out"), bullets(told.remarks)]
-    return element("section", *parts, id="advice")
+    return element("section", *parts, id=measured.mark + "advice")
 
 
 def card(choice: advice.Choice, level: str) -> str:
@@ -209,14 +284,14 @@ def compared(measured: Measured, absent: List[str], drawn: Dict[str, str]) -> st
         rows.append(
             element(
                 "div",
-                element("dt", drawn["key%d" % slots[name]], text(name)),
+                element("dt", drawn[swatch(measured, slots[name])], text(name)),
                 element("dd", text(about)),
             )
         )
     parts = [element("h2", "What was compared"), element("dl", *rows, class_="key")]
     if absent:
         parts += [element("h3", "Not among the figures"), bullets(absent)]
-    return element("section", *parts, id="compared")
+    return element("section", *parts, id=measured.mark + "compared")
 
 
 # ---- figures ----
@@ -257,7 +332,7 @@ def group_section(measured: Measured, group: figures.Group, drawn: Dict[str, str
         *note,
         element("div", *shown, class_="figures"),
         told,
-        class_="group"
+        class_="group",
     )
 
 
@@ -285,4 +360,4 @@ def numbers(measured: Measured) -> str:
         if len(measured.transports) > 1:
             parts.append(element("h3", text("Over %s" % over(transport))))
         parts += [details(title, table) for title, table in made if table]
-    return element("section", *parts, id="numbers")
+    return element("section", *parts, id=measured.mark + "numbers")

@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Rounds: in each all contestants make one lap at every transport and number of callers, in turn,
-and each round begins with another one. What the machine does meanwhile hits all of them alike."""
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+"""Rounds: in each all contestants make one lap at every transport and number of callers, of every
+case, in turn, and each round begins with another one. What the machine does meanwhile hits all of
+them alike."""
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 from . import lap, spread
 from .contestants import Contestant
@@ -16,6 +28,8 @@ def many(n: int, word: str) -> str:
 
 
 class Plan(NamedTuple):
+    """Of a case, or of a run that has no others."""
+
     contestants: Sequence[Contestant]
     transports: Sequence[str]
     callers: Sequence[int]
@@ -24,6 +38,7 @@ class Plan(NamedTuple):
     warmup: float
     seed: int
     settings: List[str]
+    case: str = ""
 
     @property
     def laps(self) -> int:
@@ -65,6 +80,12 @@ class Outcome:
         self.rounds_done = 0
         self.stopped_by: Optional[int] = None
 
+    def leave_out(self, urls: Dict[str, str], where: str) -> None:
+        """What the server does not speak."""
+        for cell in self.cells.values():
+            if cell.transport not in urls:
+                cell.skipped = f"{where} is {', '.join(urls)}"
+
     def at(self, transport: str, callers: int) -> List[Cell]:
         return [c for c in self.cells.values() if (c.transport, c.callers) == (transport, callers)]
 
@@ -82,34 +103,47 @@ class Outcome:
         return spread.three([rate / base[n] for n, rate in cell.rates().items() if n in base])
 
 
-Step = Tuple[int, Cell]
-Show = Callable[[int, int, Cell], None]
+Step = Tuple[int, Outcome, Cell]
+Show = Callable[[int, int, str, Cell], None]
+Some = TypeVar("Some")
 
 
-def steps(outcome: Outcome) -> Iterator[Step]:
-    plan = outcome.plan
-    for number in range(1, plan.rounds + 1):
-        for transport in plan.transports:
-            for callers in plan.callers:
-                cells = outcome.at(transport, callers)
-                first = (number - 1) % len(cells)
-                for cell in cells[first:] + cells[:first]:
-                    yield number, cell
+def _turned(things: Sequence[Some], number: int) -> List[Some]:
+    """Each round begins with another one."""
+    first = (number - 1) % len(things) if things else 0
+    return [*things[first:], *things[:first]]
 
 
-def run(plan: Plan, server: Server, signals: Signals, show: Show) -> Outcome:
-    """Ends early when a signal comes; what there is by then is kept."""
-    outcome = Outcome(plan)
+def steps(outcomes: Sequence[Outcome]) -> Iterator[Step]:
+    """All have as many rounds."""
+    for number in range(1, outcomes[0].plan.rounds + 1):
+        for outcome in _turned(outcomes, number):
+            for transport in outcome.plan.transports:
+                for callers in outcome.plan.callers:
+                    for cell in _turned(outcome.at(transport, callers), number):
+                        yield number, outcome, cell
+
+
+def _each(outcomes: Sequence[Outcome], name: str, value: Optional[int]) -> None:
+    for outcome in outcomes:
+        setattr(outcome, name, value)
+
+
+def run(plans: Sequence[Plan], server: Server, signals: Signals, show: Show) -> List[Outcome]:
+    """Of each plan. Ends early when a signal comes; what there is by then is kept."""
+    outcomes = [Outcome(plan) for plan in plans]
+    for outcome in outcomes:
+        outcome.leave_out(server.urls, server.shown or "the server")
     try:
-        for done, (number, cell) in enumerate(steps(outcome)):
-            outcome.rounds_done = number - 1
-            show(done, number, cell)
+        for done, (number, outcome, cell) in enumerate(steps(outcomes)):
+            _each(outcomes, "rounds_done", number - 1)
+            show(done, number, outcome.plan.case, cell)
             if not cell.is_out:
                 _lap(outcome, cell, number, server, signals)
-        outcome.rounds_done = plan.rounds
+        _each(outcomes, "rounds_done", plans[0].rounds)
     except Interrupted as interrupted:
-        outcome.stopped_by = interrupted.number
-    return outcome
+        _each(outcomes, "stopped_by", interrupted.number)
+    return outcomes
 
 
 def _lap(outcome: Outcome, cell: Cell, number: int, server: Server, signals: Signals) -> None:

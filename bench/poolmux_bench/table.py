@@ -3,6 +3,8 @@
 import textwrap
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
+from . import bundle, verdicts
+from .measures import duration
 from .rounds import many
 
 WIDTH = 99
@@ -16,16 +18,6 @@ ratio     of the calls per second to those of the first line in the same round
 client    CPU time in microseconds per call, of the program that calls; server: of the server
 cmds/wr   commands for each time the server reads, which is about one write of the client
 sleeps    voluntary context switches of the program per call"""
-
-
-def duration(us: Optional[float]) -> str:
-    if us is None:
-        return "-"
-    for unit, size in (("s", 1e6), ("ms", 1e3), ("us", 1.0)):
-        if us >= size or unit == "us":
-            break
-    value = us / size
-    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
 
 
 def count(n: Optional[float]) -> str:
@@ -150,14 +142,19 @@ def _cell(results: Dict[str, Any], transport: str, callers: int) -> Iterator[str
     yield from _late(here, _rate_wanted(results))
 
 
-def _head(results: Dict[str, Any]) -> Iterator[str]:
-    machine, server, workload = results["machine"], results["server"], results["workload"]
-    memory = machine["memory_bytes"] / 2**30
+def _laps(results: Dict[str, Any]) -> str:
     rounds = many(results["rounds"], "round")
-    yield (
-        f"workload {workload['name']} ({workload['source']}), {rounds} of "
-        f"{results['seconds']:g} s after {results['warmup']:g} s of warm-up"
-    )
+    return f"{rounds} of {results['seconds']:g} s after {results['warmup']:g} s of warm-up"
+
+
+def _workload(results: Dict[str, Any]) -> str:
+    workload = results["workload"]
+    return f"workload {workload['name']} ({workload['source']}), {_laps(results)}"
+
+
+def _head(results: Dict[str, Any]) -> Iterator[str]:
+    machine, server = results["machine"], results["server"]
+    memory = machine["memory_bytes"] / 2**30
     yield (
         f"machine  {machine['cpu'] or 'unknown'}, {machine['cores']} processors, "
         f"{memory:.0f} GiB, {machine['kernel']}"
@@ -177,20 +174,44 @@ def lines(results: Dict[str, Any]) -> Iterator[str]:
         yield from [line] if len(line) <= WIDTH else _folded(line)
 
 
-def _all(results: Dict[str, Any]) -> Iterator[str]:
-    yield from _head(results)
+def _cells(results: Dict[str, Any]) -> Iterator[str]:
     for transport in results["transports"]:
         for callers in results["callers"]:
             yield from _cell(results, transport, callers)
+
+
+def _figures(results: Dict[str, Any], cases: Sequence[Dict[str, Any]]) -> Iterator[str]:
+    if not bundle.is_one(results):
+        yield _workload(results)
+    yield from _head(results)
+    for case in cases:
+        if bundle.is_one(results):
+            yield ""
+            yield _workload(case)
+        yield from _cells(case)
     yield ""
     yield from LEGEND.splitlines()
-    for contestant in results["contestants"]:
-        if contestant["missing"] is not None:
-            yield f"missing: {contestant['name']}: {contestant['missing']}"
-    for warning in results["noise"]["warnings"]:
-        yield f"warning: {warning}"
-    if results["noise"]["noisy"]:
+
+
+def _doubts(results: Dict[str, Any], cases: Sequence[Dict[str, Any]]) -> Iterator[str]:
+    """Each once, though cases have the same ones."""
+    for case in cases:
+        for contestant in case["contestants"]:
+            if contestant["missing"] is not None:
+                yield f"missing: {contestant['name']}: {contestant['missing']}"
+    for name, warning in bundle.warnings(cases):
+        yield f"warning: case {name}: {warning}" if name else f"warning: {warning}"
+    if any(case["noise"]["noisy"] for case in cases):
         yield "warning: the machine was too noisy to believe small differences"
+
+
+def _all(results: Dict[str, Any]) -> Iterator[str]:
+    cases = bundle.apart(results)
+    yield from _figures(results, cases)
+    yield from dict.fromkeys(_doubts(results, cases))
+    if bundle.is_one(results):
+        yield ""
+        yield from verdicts.lines(results["targets"], WIDTH)
     if results["incomplete"]:
         done = f"{results['rounds_done']} of {results['rounds']}"
         yield f"INCOMPLETE: interrupted after {done} rounds"

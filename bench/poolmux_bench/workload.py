@@ -61,7 +61,7 @@ def parse(keys: Keys, lines: Iterable[str], where: str) -> Dict[str, str]:
     return settings
 
 
-def _read(path: str) -> List[str]:
+def lines_of(path: str) -> List[str]:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().splitlines()
@@ -80,7 +80,7 @@ def presets(directory: str) -> List[str]:
 def described(directory: str, preset: str) -> str:
     """The first comment of a preset says whom it imitates."""
     words: List[str] = []
-    for line in _read(os.path.join(directory, preset + SUFFIX)):
+    for line in lines_of(os.path.join(directory, preset + SUFFIX)):
         text = line.lstrip("#").strip()
         if not line.startswith("#") or (not text and words):
             break
@@ -94,12 +94,12 @@ def from_preset(keys: Keys, directory: str, name: str) -> Workload:
     if name not in presets(directory):
         raise Misuse(f'--preset: there is no "{name}"; there are {", ".join(presets(directory))}')
     path = os.path.join(directory, name + SUFFIX)
-    return Workload(name, f"preset {name}", parse(keys, _read(path), path))
+    return Workload(name, f"preset {name}", parse(keys, lines_of(path), path))
 
 
 def from_file(keys: Keys, path: str) -> Workload:
     name = os.path.splitext(os.path.basename(path))[0]
-    return Workload(name, f"file {path}", parse(keys, _read(path), path))
+    return Workload(name, f"file {path}", parse(keys, lines_of(path), path))
 
 
 def changed(keys: Keys, workload: Workload, sets: Iterable[str]) -> Workload:

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from typing import Any, Dict, Iterator, List, Set
 
 from stage import BUILD, SRC, Stage
@@ -56,20 +57,41 @@ class Page(Stage):
         self.assertEqual([f"{name}.workload" for name in names], files)
 
     def test_members_of_the_json_are_those_that_are_written(self) -> None:
-        kinds = "get set big-get big-set batch transaction push pop publish message big-read".split()
+        kinds = (
+            "get set big-get big-set batch transaction push pop publish message big-read".split()
+        )
         more = ["schedule 1 1 0 0", *(f"calls {kind} 1" for kind in kinds[7:])]
         self.fake({"poolmux": {"pool": {"lines": more}}})
         results = self.json_of("--strategies", "pool", "--callers", "8", "--rounds", "1")
-        written = set(members(results)) | {"all"}
+        written = set(members(results)) | {"all"} | self.of_targets()
         self.assertEqual(named(section("JSON FORMAT")) - set(kinds), written)
         self.assertLessEqual(set(kinds), named(section("JSON FORMAT")))
+
+    def test_keys_and_measures_of_targets_are_those_there_are(self) -> None:
+        sys.path.insert(0, os.path.join(SRC, "bench"))
+        from poolmux_bench import measures, targets
+
+        lines = re.findall(r"^\.(?:It )?Cm (.*)$", section("TARGETS"), re.M)
+        told = {word for line in lines for word in re.split(r"[ ,;.]+", line)}
+        keys = {*targets.RUN_KEYS, *targets.CASE_KEYS, *targets.TARGET_KEYS}
+        self.assertEqual((keys | set(measures.MEASURES)) - told, set())
+
+    def of_targets(self) -> Set[str]:
+        path = os.path.join(self.home, "file")
+        target = "contestant = pool\nmeasure = rate\nat_least = 1\n"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("[case c]\ncallers = 8\ncontestants = pool, mux, x-y\n")
+            file.write(f"[target t]\nsays = s\n{target}against = best of mux, x-y\n")
+        missing = "x\tmissing\tits reason\n"
+        self.fake({"poolmux": {"pool": {}, "mux": {}}}, missing)
+        return set(members(self.json_of("--targets", path, "--rounds", "1")))
 
     def test_the_environment_and_statuses_are_those_of_the_help(self) -> None:
         self.run_bench("--help")
         for name in ("POOLMUX_SERVER", "POOLMUX_PASSWORD"):
             self.assertIn(f".It Ev {name}", section("ENVIRONMENT"))
             self.assertIn(name, self.out)
-        for status in ("0", "1", "2", "128 + n"):
+        for status in ("0", "1", "2", "3", "128 + n"):
             self.assertIn(f".It {status}\n", section("EXIT STATUS"))
 
 

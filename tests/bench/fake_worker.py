@@ -151,6 +151,9 @@ def lap(home: str, library: str, words: "list[str]") -> int:
     spec = json.load(open(os.path.join(home, "fake.json"), encoding="utf-8"))[library][way]
     noted = {"library": library, "way": way, "pid": os.getpid(), "words": words}
     url = os.environ.get("POOLMUX_BENCH_URL") or option(words, "--url")
+    for word, other in spec.get("if", {}).items():
+        if word in words or url.startswith(word):
+            spec = {**spec, **other}
     noted.update(
         control=os.environ.get("POOLMUX_BENCH_CONTROL"),
         url=url,

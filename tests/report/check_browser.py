@@ -9,13 +9,14 @@ import unittest
 
 import browser
 from made import cell, results, usual
+from made_targets import run
 from odd import SHOWN, hostile
 from poolmux_bench import report
 
 WIDTHS = (360, 768, 1280)
 SCHEMES = ("light", "dark")
 TEXTS = (
-    "p, li, a, h1, h1 em, h2, h3, h4, strong, td, th, small, summary, dd, dt, figcaption, "
+    "p, li, a, h1, h1 em, h2, h2 em, h3, h4, h5, strong, span, td, th, small, summary, dd, dt, figcaption, "
     "caption, figure text"
 )
 LINES = "figure path[class^=c], figure use[class^=c], figure path.quiet"
@@ -75,6 +76,7 @@ class Browser(unittest.TestCase):
             for name, made in (
                 ("usual", usual()),
                 ("hostile", hostile()),
+                ("targets", run()),
                 ("one", results([cell("hybrid", 1, rounds=1)])),
                 ("many", results([cell("peer-%d" % number, 8) for number in range(12)])),
             )
@@ -151,7 +153,11 @@ class Browser(unittest.TestCase):
 
     def test_text_and_lines_stand_out(self):
         for scheme in SCHEMES:
-            for name, which, least in (("usual", TEXTS, 4.5), ("many", LINES, 3)):
+            for name, which, least in (
+                ("usual", TEXTS, 4.5),
+                ("targets", TEXTS, 4.5),
+                ("many", LINES, 3),
+            ):
                 self.one.open(self.paths[name], 1280, 900, scheme)
                 found = self.one.value(CONTRAST.replace("WHICH", repr(which)))
                 self.assertGreater(len(found), 10)

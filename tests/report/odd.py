@@ -3,6 +3,7 @@
 """Results that are well-formed and unusual, for the tests; not a program."""
 
 from made import cell, not_measured, results, usual
+from made_targets import run
 
 HOSTILE = "\x01<script>planted=1</script>\"'&amp;<img src=x onerror=planted=1>]]>\x00\x1b[2J@0@ \\\\ %s `id`"
 
@@ -79,6 +80,8 @@ def odd():
     return {
         "usual": usual(),
         "hostile": hostile(),
+        "targets": run(),
+        "hostile targets": run(HOSTILE),
         "incomplete": incomplete,
         "bare": bare,
         "zero": zero,
