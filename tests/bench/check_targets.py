@@ -112,6 +112,10 @@ class Files(Targets):
         self.assertEqual([c["name"] for c in cases[0]["contestants"]], ["pool", "mux"])
         self.assertEqual([(c["seconds"], c["warmup"]) for c in cases], [(0.06, 0.01), (0.07, 0.01)])
         self.assertEqual(self.read_json(path)["rounds"], 2)
+        self.judged("--rounds", "1")
+        cases = self.results["cases"]
+        self.assertEqual([(c["seconds"], c["warmup"]) for c in cases], [(0.05, 0)] * 2)
+        self.assertEqual(self.results["rounds"], 1)
 
 
 class Judged(Targets):
@@ -243,6 +247,13 @@ class Judged(Targets):
         told = self.judged("--rounds", "1", status=1)
         self.assertEqual([told[n]["result"] for n in told], ["missed", "not measured"])
         self.assertEqual(told["b"]["why"], "pool: failed: broken")
+
+    def test_a_contestant_that_fails_on_the_way_is_not_judged_by_what_was_before(self) -> None:
+        late = {"if": {"2": {"exit": 1, "says": "broken"}}}  # the seed of the second round
+        self.fake({"poolmux": {"pool": {}, "mux": late}})
+        self.write(CASE + TARGET)
+        told = self.judged("--rounds", "2", status=1)
+        self.assertEqual(told["t"]["why"], "mux: failed: broken")
 
     def test_a_contestant_that_is_not_there_is_missing(self) -> None:
         self.fake({"poolmux": {"pool": {}}}, MISSING)
