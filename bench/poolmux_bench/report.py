@@ -67,10 +67,11 @@ def of_cases(results: Dict[str, Any]) -> str:
     chapters = [Measured(case, "c%d" % number) for number, case in enumerate(cases)]
     places = [("targets", "Targets")]
     places += [(one.mark, "Case %s" % one.workload.name) for one in chapters]
-    head = element("h1", "Are the targets of ", element("em", text(name)), " met?")
-    count = "%s, %s" % (
+    head = element("h1", "Are the targets ", element("em", "met"), "?")
+    count = "%s in %s, of the file %s" % (
         words.plural(len(targets["judged"]), "target"),
         words.plural(len(cases), "case"),
+        clean(name),
     )
     return page(
         "Targets of %s" % name,

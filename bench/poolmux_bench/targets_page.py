@@ -70,6 +70,9 @@ def section(targets: Judged) -> str:
             element("div", *(_card(one) for one in missed), class_="cards wide"),
         ]
     if unknown:
-        told = [f"{one['says']}: {'; '.join(verdicts.more(one))}" for one in unknown]
+        told = [
+            " ".join(words.sentence(line) for line in (one["says"], *verdicts.more(one)))
+            for one in unknown
+        ]
         parts += [element("h3", "Not measured"), bullets(typeset(line) for line in told)]
     return element("section", *parts, id="targets")

@@ -58,7 +58,7 @@ class Targets(unittest.TestCase):
             "missed by 67 %",
             "what was tried",
             "without boost-redis-shared: missing: it was not found",
-            "this is what unknown says: not measured: boost-redis-shared: missing: it was not found",
+            "This is what unknown says. Not measured: boost-redis-shared: missing: it was not found.",
         ):
             self.assertIn(told, text)
         cards = [a for name, a, _ in self.page.elements if name == "article"]
