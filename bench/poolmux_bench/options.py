@@ -168,6 +168,7 @@ def read(version: str, arguments: Optional[List[str]]) -> argparse.Namespace:
     _fill_in(options)
     if options.allow_writes and not options.url:
         raise Misuse("--allow-writes: says nothing without --url")
-    if options.quiet and not options.list and not (options.json or options.html):
+    outputs = options.json or options.html or options.list or options.targets
+    if options.quiet and not outputs:
         raise Misuse("--quiet: nothing would come out without --json or --html")
     return options

@@ -2,13 +2,11 @@
 """Targets: what is wrong with a file is told with its line, what is measured is judged by medians
 of ratios of the same round, and the status says what became of them."""
 import os
-import re
-from typing import Any, Dict, List
+import signal
 
-from stage import BUILD, SRC, Somebody, Stage
+from stage import Somebody, send, until
+from stage_targets import CASE, TARGET, Targets, target
 
-CASE = "[case c]\ncallers = 8\ncontestants = pool, mux\n"
-TARGET = "[target t]\nsays = it is so\ncontestant = mux\nmeasure = rate\nat_least = 1\n"
 MISSING = "absent\tmissing\tits library was not found\n"
 # The file, and what is said of it; line 1 is the first.
 FILES = [
@@ -52,28 +50,6 @@ FILES = [
     (CASE + TARGET.replace("= mux", "= hybrid"), ["f:6: contestant = hybrid", "pool, mux"]),
     (CASE + TARGET.replace("says = it is so\n", ""), ['f:4: [target t] has no "says"']),
 ]
-
-
-def target(name: str, *lines: str) -> str:
-    return "\n".join([f"[target {name}]", f"says = the sentence of {name}", *lines, ""])
-
-
-class Targets(Stage):
-    def setUp(self) -> None:
-        super().setUp()
-        self.path = os.path.join(self.home, "f")
-
-    def write(self, text: str) -> None:
-        with open(self.path, "w", encoding="utf-8") as file:
-            file.write(text)
-
-    def told(self, text: str) -> None:
-        """Lines may be broken anywhere."""
-        self.assertIn(text, re.sub(r"\s+", " ", self.out))
-
-    def judged(self, *words: str, status: int = 0) -> Dict[str, Dict[str, Any]]:
-        self.results = self.json_of("--targets", self.path, *words, status=status)
-        return {one["name"]: one for one in self.results["targets"]["judged"]}
 
 
 class Files(Targets):
@@ -319,73 +295,22 @@ class Schedule(Targets):
         self.assertEqual(whole["results"], alone["results"])
         self.assertEqual(whole["workload"]["name"], "c")
 
-
-class Real(Targets):
-    """With the workers that were built."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.libexec = os.path.join(BUILD, "bench")
-
-    def test_a_small_run(self) -> None:
+    def test_an_interrupted_run_is_judged_by_what_there_is(self) -> None:
+        self.fake({"poolmux": {"pool": {}, "mux": {"sleep": 60}}})
+        rate = ("measure = rate", "at_least = 1")
         self.write(
-            "[case c]\ncallers = 4\nkeys = 100\n"
-            "contestants = hybrid, hybrid-learn, hiredis-threads\n"
-            "big_readers = 1\nbig_value = 64KiB\n"
-            + target("rate", "contestant = hybrid", "measure = rate", "at_least = 1")
-            + target(
-                "none",
-                "contestant = hybrid",
-                "measure = p99",
-                "at_most = 1e-9",
-                "against = hiredis-threads",
-            )
-            + target(
-                "read",
-                "contestant = hybrid-learn",
-                "measure = p50",
-                "kind = big-read",
-                "at_least = 1",
-            )
+            CASE + target("a", "contestant = pool", *rate) + target("b", "contestant = mux", *rate)
         )
-        told = self.judged("--rounds", "2", status=3)
-        self.assertEqual([told[n]["result"] for n in told], ["met", "missed", "met"])
-        for result in self.results["cases"][0]["results"]:
-            self.assertEqual([figures["failed"] for figures in result["rounds"]], [0, 0])
-            for figures in result["rounds"]:
-                ours = figures["calls_by_class"]["get"] + figures["calls_by_class"]["set"]
-                self.assertEqual(figures["calls"], ours)
+        process = self.start("--targets", self.path)
+        until("the second lap", lambda: len(self.laps()) == 2)
+        send(process, signal.SIGINT)
+        self.ended(process, 130)
+        self.told("1 of 2 targets met, 1 not measured")
+        self.told("not measured: mux: the run ended before")
+        self.told("INCOMPLETE: interrupted after 0 of 5 rounds")
 
-    def test_those_of_the_project_can_be_judged(self) -> None:
-        """The file is right, and all that it asks for is there, but for what is not installed."""
-        ours = os.path.join(SRC, "bench", "targets")
-        path = os.path.join(self.home, "results.json")
-        process = self.start(
-            *("--targets", ours, "--rounds", "1", "--seconds", "0.05"),
-            *("--warmup", "0.02", "--json", path),
+    def test_the_status_is_enough(self) -> None:
+        self.write(CASE + TARGET.replace("= 1", "= 1e9"))
+        self.assertEqual(
+            self.quick("--targets", self.path, "--quiet", "--rounds", "1", status=3), ""
         )
-        self.out, self.err = process.communicate(timeout=120)
-        self.assertIn(process.returncode, (0, 3), self.err)
-        for one in self.read_json(path)["targets"]["judged"]:
-            if one["result"] == "not measured":
-                self.assertRegex(one["why"], "missing: ", one["name"])
-
-    def test_connections_are_what_they_say(self) -> None:
-        self.write(
-            "[case tls]\ntransports = tls\ncallers = 2\ncontestants = connect\nkeys = 10\n"
-            + target(
-                "t",
-                "contestant = connect-tls-resumed",
-                "measure = cpu",
-                "at_most = 1",
-                "against = connect-tls-full",
-            )
-        )
-        told = self.judged("--rounds", "1", "--seconds", "0.2")
-        self.assertLess(told["t"]["value"]["median"], 1)
-        cells = {r["contestant"]: r for r in self.results["cases"][0]["results"]}
-        self.assertEqual(cells["connect-plain"]["skipped"], "no TLS")
-        for name in ("connect-tls-full", "connect-tls-resumed"):
-            self.assertEqual(
-                (cells[name]["rounds"][0]["failed"], cells[name]["rounds"][0]["errors"]), (0, [])
-            )
