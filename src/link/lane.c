@@ -5,7 +5,7 @@
 #include "call/timing.h"
 #include "link/lane_io.h"
 
-enum { LONG_TURN_NS = 250 * 1000, CROWDED_NS = 300 * 1000 * 1000 };
+enum { LONG_TURN_NS = 500 * 1000, CROWDED_NS = 300 * 1000 * 1000 };
 
 /* ---- the lock ---- */
 
@@ -190,8 +190,8 @@ static void give_way(struct lane *l)
     return;
   lane_leave(l);
   thread_yield();
-  lane_enter(l);
   ended = clock_ns();
+  lane_enter(l);
   if (ended - began > LONG_TURN_NS)
     l->crowded_until = ended + CROWDED_NS;
 }
