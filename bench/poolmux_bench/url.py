@@ -15,6 +15,7 @@ TRANSPORTS = {
 COMPARED = {
     "strategy",
     "io",
+    "hybrid.learn",
     "pool.max_size",
     "pool.max_waiters",
     "pool.wait_timeout",
@@ -55,7 +56,7 @@ class Url:
         self.host = unquote(parts.hostname or "127.0.0.1")
         self._query = _options(parts.query)
         self.user = unquote(parts.username or "") or self._query.get("user")
-        self.has_password = parts.password is not None or "password" in self._query
+        self.has_password = bool(parts.password or self._query.get("password"))
         self.password = unquote(parts.password or "") or self._query.get("password") or password
         self.db = self._database(parts.path)
         for name in COMPARED.intersection(self._query):
@@ -77,7 +78,9 @@ class Url:
             return self.text
         login, _, where = parts.netloc.rpartition("@")
         login = f"{login.partition(':')[0]}:{quote(self.password, safe='')}"
-        return parts._replace(netloc=f"{login}@{where}").geturl()
+        asked = parts.query.split("&")
+        query = "&".join(part for part in asked if part.partition("=")[0] != "password")  # empty
+        return parts._replace(netloc=f"{login}@{where}", query=query).geturl()
 
     def _where(self, path: str) -> str:
         if self.transport == "unix":

@@ -130,6 +130,7 @@ class Trial(Stage):
     def answering(self, *answers: bytes) -> str:
         """The URL of a server that has only these answers."""
         listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(60)  # nobody may come, and the thread is waited for
         self.addCleanup(listener.close)
 
         def serve() -> None:
@@ -227,6 +228,23 @@ class Secret(Stage):
                 f"{self.somebody.url}?{option}",
                 "--allow-writes",
                 says=[option.split("=")[0]],
+            )
+
+    def test_an_empty_password_is_none(self) -> None:
+        """Neither here nor in the URL that workers get."""
+        os.environ["POOLMUX_PASSWORD"] = "can/ary"
+        self.addCleanup(os.environ.pop, "POOLMUX_PASSWORD")
+        for more in ("", "?db=0", "?password=&db=0"):
+            with self.subTest(more=more):
+                self.run_with(self.somebody.url.replace("redis://", "redis://ada:@") + more)
+                self.assertIn("//ada:can%2Fary@", self.laps()[-1]["url"])
+                self.assertNotIn("password", self.laps()[-1]["url"])
+
+    def test_what_contestants_set_is_not_set_for_all(self) -> None:
+        for option in ("strategy=mux", "hybrid.learn=yes"):
+            self.refused(
+                *("--url", f"{self.somebody.url}?{option}", "--allow-writes"),
+                says=[option.split("=")[0], "is what each contestant sets itself"],
             )
 
     def test_a_wrong_password_is_told(self) -> None:
