@@ -38,6 +38,10 @@ def _row(one: Judged) -> List[str]:
     compared = verdicts.than(one)
     if compared:
         sentence += element("small", text(typeset("against " + compared)))
+    if one["result"] == "met":  # the others are told at length
+        close = [verdicts.by(one)] if one["close"] else []
+        for told in (*close, *verdicts.left_out(one)):
+            sentence += element("small", text(typeset(told)))
     numbers = (verdicts.mark(one), have, verdicts.quarters(one))
     return [sentence, result, *(text(typeset(told)) for told in numbers)]
 

@@ -43,6 +43,17 @@ class Targets(unittest.TestCase):
         self.assertIn("against the best, hiredis-threads: 24,000 calls/s", first[1])
         self.assertIn("against mux in case quiet: 200 µs", first[2])
 
+    def test_a_row_of_what_is_met_says_what_is_to_be_said_against_it(self):
+        made = run()
+        one = made["targets"]["judged"][0]
+        one["close"] = True
+        one["against"]["left_out"] = [{"name": "gone", "why": "missing: nobody has it"}]
+        told = self.rows(rendered(made))[0][0]
+        self.assertIn("met, but not in all rounds", told)
+        self.assertIn("without gone: missing: nobody has it", told)
+        for row in self.rows():
+            self.assertNotIn("but not in all rounds", row[0])
+
     def test_how_many_are_met_stands_above(self):
         verdicts = [
             text
