@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Whether targets are met, from the results of their cases. What is compared was measured in the
-same round, so that noise hits both alike; what counts is the median of the rounds."""
+same round, so that noise hits both alike; what counts is the median of the rounds. Figures are of
+right answers only: whose calls fail has missed, and is nobody to compare with."""
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import spread
@@ -13,19 +14,23 @@ MET, MISSED, NOT_MEASURED = "met", "missed", "not measured"
 
 
 class Found(NamedTuple):
-    """What a contestant has, round by round, or why it has nothing."""
+    """What a contestant has, round by round, or why it has nothing; and how many calls failed."""
 
     name: str
     values: Values
     why: Optional[str] = None
+    failed: int = 0
 
     def middle(self) -> float:
         return spread.point(list(self.values.values()), 0.5)
 
 
 def _missing(results: Results, name: str) -> Optional[str]:
-    told = [c["missing"] for c in results["contestants"] if c["name"] == name and c["missing"]]
-    return f"missing: {told[0]}" if told else None
+    for one in results["contestants"]:
+        whole = one["name"] == one["library"] and name.startswith(one["library"] + "-")
+        if one["missing"] and (one["name"] == name or whole):
+            return f"missing: {one['missing']}"
+    return None
 
 
 def _cell(results: Results, name: str, spot: Spot) -> Optional[Results]:
@@ -52,26 +57,39 @@ def _why_nothing(results: Results, name: str, cell: Optional[Results], target: T
 def _find(cases: Dict[str, Results], spot: Spot, name: str, target: Target) -> Found:
     results = cases[spot.case]
     cell = _cell(results, name, spot)
-    measure, values = MEASURES[target.measure], {}
+    measure, values, failed = MEASURES[target.measure], {}, 0
     if cell is not None and cell["failed"] is None:
         for figures in cell["rounds"]:
+            failed += figures["failed"]
             value = measure.of(figures, target.kind)
             if value is not None:
                 values[figures["round"]] = value
     if values:
-        return Found(name, values)
+        return Found(name, values, None, failed)
     return Found(name, {}, _why_nothing(results, name, cell, target))
+
+
+def _calls_failed(found: Found) -> str:
+    return f"{found.failed} call{'' if found.failed == 1 else 's'} failed"
 
 
 def _best(
     cases: Dict[str, Results], spot: Spot, target: Target
 ) -> Tuple[Optional[Found], List[Found]]:
-    """By the median; and those of whom there is nothing."""
+    """By the median; and those of whom there is nothing, or nothing that is right."""
     every = [_find(cases, spot, name, target) for name in spot.contestants]
+    every = [
+        found._replace(values={}, why=_calls_failed(found)) if found.failed else found
+        for found in every
+    ]
     there = [found for found in every if found.values]
     choose = max if MEASURES[target.measure].more_is_better else min
     best = choose(there, key=Found.middle) if there else None
     return best, [found for found in every if not found.values]
+
+
+def _is_met(target: Target, value: float) -> bool:
+    return value >= target.mark if target.at_least else value <= target.mark
 
 
 def _verdict(target: Target, values: List[float]) -> Results:
@@ -79,12 +97,13 @@ def _verdict(target: Target, values: List[float]) -> Results:
     have = spread.three(values)
     assert have is not None
     middle = spread.point(values, 0.5)
-    met = middle >= target.mark if target.at_least else middle <= target.mark
+    met = _is_met(target, middle)
+    others = sum(_is_met(target, value) != met for value in values)
     by = abs(middle / target.mark - 1)
     return {
         "result": MET if met else MISSED,
         "missed_by": None if met else round(by, 4),
-        "close": have["low"] <= target.mark <= have["high"],
+        "close": 4 * others >= len(values),
         "value": have,
         "values": [round(value, 4) for value in values],
     }
@@ -95,17 +114,27 @@ def _nothing(why: str) -> Results:
     return {"result": NOT_MEASURED, "why": why, **nothing}
 
 
+def _unless_failed(own: Found, verdict: Results) -> Results:
+    """Calls that failed are in no figure, and may be those that would have taken long."""
+    if not own.failed:
+        return {"why": None, **verdict}
+    missed = {"result": MISSED, "missed_by": None, "close": False}
+    return {"why": _calls_failed(own), **verdict, **missed}
+
+
 def _compared(target: Target, own: Found, best: Optional[Found], left: List[Found]) -> Results:
     if not own.values:
         return _nothing(f"{own.name}: {own.why}")
     if target.against is None:
-        return {"why": None, **_verdict(target, list(own.values.values()))}
+        return _unless_failed(own, _verdict(target, list(own.values.values())))
     if best is None:
         return _nothing("; ".join(f"{found.name}: {found.why}" for found in left))
-    both = [n for n in own.values if best.values.get(n)]
+    both = [n for n in own.values if n in best.values]
     if not both:
         return _nothing(f"{own.name} and {best.name} have no round in common")
-    return {"why": None, **_verdict(target, [own.values[n] / best.values[n] for n in both])}
+    if not all(best.values[n] for n in both):
+        return _nothing(f"{best.name} has 0, and nothing can be a multiple of that")
+    return _unless_failed(own, _verdict(target, [own.values[n] / best.values[n] for n in both]))
 
 
 def _place(spot: Spot) -> Results:

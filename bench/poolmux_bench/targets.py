@@ -153,10 +153,11 @@ def _words(text: str) -> List[str]:
 
 
 def _one_of(section: Section, key: str, default: Optional[str], valid: Sequence[str]) -> str:
-    """What is not said is the default, or the only one there is."""
+    """What is not said is the default, or, without one, the only one there is."""
     value = section.get(key)
     if value is None:
-        value = default if default in valid else valid[0] if len(valid) == 1 else None
+        usual = valid[0] if default is None and len(valid) == 1 else default
+        value = usual if usual in valid else None
     if value is None:
         section.wrong(f'{section.head} has no "{key}"; valid: {", ".join(valid)}')
     if value not in valid:
@@ -165,7 +166,8 @@ def _one_of(section: Section, key: str, default: Optional[str], valid: Sequence[
 
 
 def _spot(section: Section, cases: Dict[str, Case], where: str, like: Optional[Spot]) -> Spot:
-    """where: "" or "against_", before the names of the keys; like: what is not said is as there."""
+    """where: "" or "against_", before the names of the keys; like: what is not said is as there, and
+    must be said where that is not to be had, lest what differs goes unseen."""
     case = cases[_one_of(section, where + "case", like and like.case, list(cases))]
     callers = [str(n) for n in case.callers]
     return Spot(
@@ -177,9 +179,11 @@ def _spot(section: Section, cases: Dict[str, Case], where: str, like: Optional[S
 
 
 def _named(section: Section, key: str, names: List[str], case: Case) -> Tuple[str, ...]:
+    """All ways of a library may be meant that is missing, and has none here."""
     valid = [c.name for c in case.chosen]
+    absent = tuple(c.name + "-" for c in case.chosen if c.missing and c.name == c.library)
     for name in names:
-        if name not in valid:
+        if name not in valid and not name.startswith(absent):
             section.wrong(
                 f'{key} = {section.get(key)}: "{name}" is not a contestant of case {case.name}; '
                 f'there are {", ".join(valid)}',

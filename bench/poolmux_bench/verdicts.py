@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What became of targets, in words: for the terminal and for the report alike."""
 import textwrap
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from .measures import MEASURES
 
 Judged = Dict[str, Any]
-RESULT, NUMBER, QUARTERS = 12, 9, 17  # widths of columns
+HEADS, WIDTHS = ("", "wanted", "have", "quarters"), (12, 12, 9, 17)  # at least
 
 
 def amount(value: Optional[float], one: Judged) -> str:
@@ -45,7 +45,7 @@ def _where(one: Judged, than: Optional[Judged] = None) -> str:
     """What of a place differs from the other one's."""
     words = []
     if than is None or one["callers"] != than["callers"]:
-        words.append(f"{one['callers']} caller{'' if one['callers'] == 1 else 's'}")
+        words.append(f"with {one['callers']} caller{'' if one['callers'] == 1 else 's'}")
     if than is None or one["transport"] != than["transport"]:
         words.append(f"over {one['transport']}")
     if than is None or one["case"] != than["case"]:
@@ -56,7 +56,7 @@ def _where(one: Judged, than: Optional[Judged] = None) -> str:
 def what(one: Judged) -> str:
     """p99 of get of mux with 64 callers over tcp in case threads: 1.2 ms"""
     kind = f" of {one['kind']}" if one["kind"] not in (None, "all") else ""
-    told = f"{one['measure']}{kind} of {one['contestant']} with {_where(one)}"
+    told = f"{one['measure']}{kind} of {one['contestant']} {_where(one)}"
     return told if one["median"] is None else told + f": {_written(one, one['median'])}"
 
 
@@ -77,6 +77,8 @@ def _written(one: Judged, value: float) -> str:
 def by(one: Judged) -> str:
     """How it ended, in some words."""
     if one["result"] == "missed":
+        if one["why"]:
+            return f"missed: {one['why']}"
         close = ", but not in all rounds" if one["close"] else ""
         return (
             f"missed by {one['missed_by']:.0%}{close}"
@@ -104,17 +106,27 @@ def more(one: Judged) -> List[str]:
     return told + ([one["note"]] if one["note"] and one["result"] != "met" else [])
 
 
+def _row(one: Judged) -> Sequence[str]:
+    word = one["result"].upper() if one["result"] == "missed" else one["result"]
+    have = amount(one["value"]["median"] if one["value"] else None, one)
+    return (word, mark(one), have, quarters(one))
+
+
 def lines(targets: Judged, width: int) -> Iterator[str]:
     """A table, and under each sentence what there is to say of it."""
     yield f"targets  {targets['source']}: {count(targets)}"
-    yield f"{'':{RESULT}} {'wanted':>{NUMBER + 3}} {'have':>{NUMBER}} {'quarters':>{QUARTERS}}"
-    for one in targets["judged"]:
-        word = one["result"].upper() if one["result"] == "missed" else one["result"]
-        have = amount(one["value"]["median"] if one["value"] else None, one)
-        yield (
-            f"{word:{RESULT}} {mark(one):>{NUMBER + 3}} {have:>{NUMBER}} "
-            f"{quarters(one):>{QUARTERS}}  {one['name']}"
-        )
+    rows = [HEADS, *(_row(one) for one in targets["judged"])]
+    widths = [max(least, *map(len, cells)) for least, cells in zip(WIDTHS, zip(*rows))]
+    names = ["", *("  " + one["name"] for one in targets["judged"])]
+    told = [
+        f"{row[0]:{widths[0]}} "
+        + " ".join(f"{cell:>{n}}" for cell, n in zip(row[1:], widths[1:]))
+        + name
+        for row, name in zip(rows, names)
+    ]
+    yield told[0]
+    for one, line in zip(targets["judged"], told[1:]):
+        yield line
         for text, first in [(one["says"], "  "), *((text, "    ") for text in more(one))]:
             yield from textwrap.wrap(
                 text, width, initial_indent=first, subsequent_indent=first + "  "

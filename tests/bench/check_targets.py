@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Targets: what is wrong with a file is told with its line, what is measured is judged by medians
-of ratios of the same round, and the status says what became of them."""
+"""Targets: what is wrong with a file is told with its line, all cases are in each round, and an
+interrupted run is judged as well."""
 import os
 import signal
 
 from stage import Somebody, send, until
 from stage_targets import CASE, TARGET, Targets, target
 
-MISSING = "absent\tmissing\tits library was not found\n"
 # The file, and what is said of it; line 1 is the first.
 FILES = [
     ("callers = 8\n", ['f:1: "callers = 8" is in no section']),
@@ -38,6 +37,20 @@ FILES = [
     (CASE + TARGET + "case = d\n", ["f:9: case = d: not valid in [target t]; valid: c"]),
     (CASE + TARGET + "callers = 9\n", ["f:9: callers = 9: not valid in [target t]; valid: 8"]),
     (CASE + TARGET + "transport = tls\n", ["f:9: transport = tls", "valid: tcp"]),
+    (
+        CASE
+        + "[case d]\ncallers = 1\ncontestants = mux\n"
+        + TARGET
+        + "case = c\nagainst_case = d\n",
+        ['f:7: [target t] has no "against_callers"; valid: 1'],
+    ),
+    (
+        CASE
+        + "[case d]\ntransports = unix\ncallers = 8\ncontestants = mux\n"
+        + TARGET
+        + "case = d\nagainst_case = c\n",
+        ['f:8: [target t] has no "against_transport"; valid: tcp'],
+    ),
     (CASE + TARGET + "at_most = 2\n", ["f:4: [target t] must have one of at_least and at_most"]),
     (CASE + TARGET + "kind = get\n", ["f:9: kind = get: rate is of all calls together"]),
     (CASE + TARGET + "against = hybrid\n", ['f:9: against = hybrid: "hybrid" is not', "pool, mux"]),
@@ -92,154 +105,6 @@ class Files(Targets):
         cases = self.results["cases"]
         self.assertEqual([(c["seconds"], c["warmup"]) for c in cases], [(0.05, 0)] * 2)
         self.assertEqual(self.results["rounds"], 1)
-
-
-class Judged(Targets):
-    def test_the_median_of_the_ratios_of_each_round_counts(self) -> None:
-        """Of the medians it would be 1: 1100 of 1100."""
-        self.fake(
-            {
-                "poolmux": {
-                    "pool": {"calls": [1000, 1100, 1200]},
-                    "mux": {"calls": [1500, 1100, 1000]},
-                }
-            }
-        )
-        lines = ("contestant = mux", "measure = rate", "against = pool")
-        self.write(
-            CASE
-            + target("under", *lines, "at_least = 0.95")
-            + target("over", *lines, "at_least = 1.05")
-            + target("most", *lines, "at_most = 0.5")
-        )
-        told = self.judged("--rounds", "3", status=3)
-        values = [round(r, 4) for r in (1500 / 1000, 1, 1000 / 1200)]
-        self.assertEqual(told["under"]["values"], values)
-        self.assertEqual(told["under"]["value"]["median"], 1)
-        self.assertEqual([told[n]["result"] for n in told], ["met", "missed", "missed"])
-        self.assertEqual(told["over"]["missed_by"], round(1 - 1 / 1.05, 4))
-        self.assertEqual(told["most"]["missed_by"], 1)
-        self.assertEqual([told[n]["close"] for n in told], [True, True, False])
-        counts = self.results["targets"]
-        self.assertEqual([counts[n] for n in ("met", "missed", "not_measured")], [1, 2, 0])
-        self.assertIn("targets  " + self.path + ": 1 of 3 targets met, 2 missed\n", self.out)
-        self.assertRegex(self.out, r"\nmet +>= 0\.95 x +1\.00 x +0\.92-1\.25 x  under\n")
-        self.assertRegex(self.out, r"\nMISSED +>= 1\.05 x .*  over\n  the sentence of over\n")
-        self.assertIn("    missed by 5%, but not in all rounds\n", self.out)
-        self.assertIn("    missed by 100%\n", self.out)
-
-    def test_the_best_of_those_who_are_there_is_compared_with(self) -> None:
-        self.fake(
-            {
-                "poolmux": {"pool": {}, "mux": {"calls": [2000]}},
-                "hiredis": {"a": {"calls": [1000]}, "b": {"calls": [1600], "p50_ns": 50000}},
-            },
-            MISSING,
-        )
-        best = "against = best of hiredis-a, absent-way, hiredis-b"
-        self.write(
-            "[case c]\ncallers = 8\ncontestants = pool, mux, hiredis, absent-way\n"
-            + target(
-                "rate", "contestant = mux", "measure = rate", "at_least = 1.5", best, "note = why"
-            )
-            + target("p99", "contestant = mux", "measure = p99", "at_most = 1.5", best)
-            + target(
-                "none", "contestant = mux", "measure = rate", "at_least = 1", "against = absent-way"
-            )
-        )
-        told = self.judged("--rounds", "1", status=3)
-        self.assertEqual(
-            [told[n]["against"]["best"] for n in told], ["hiredis-b", "hiredis-b", None]
-        )
-        self.assertEqual(told["rate"]["value"]["median"], 1.25)
-        left = {"name": "absent-way", "why": "missing: its library was not found"}
-        self.assertEqual(told["rate"]["against"]["left_out"], [left])
-        self.assertEqual(told["none"]["result"], "not measured")
-        self.assertEqual(told["none"]["why"], "absent-way: missing: its library was not found")
-        self.told("the best, hiredis-b: 1,600 calls/s")
-        self.assertIn("    without absent-way: missing: its library was not found\n", self.out)
-        self.assertIn("    why\n", self.out)
-
-    def test_cases_and_transports_are_compared(self) -> None:
-        beside = {"if": {"blocked=3": {"p50_ns": 150000}, "unix": {"p50_ns": 50000}}}
-        self.fake({"poolmux": {"pool": {}, "mux": beside}})
-        p99 = ("contestant = mux", "measure = p99", "at_most = 1.6")
-        self.write(
-            CASE.replace("c]", "alone]")
-            + CASE.replace("c]", "beside]")
-            + "transports = tcp, unix\nblocked = 3\n"
-            + target("c", *p99, "case = beside", "transport = tcp", "against_case = alone")
-            + target("t", *p99, "case = beside", "transport = unix", "against_transport = tcp")
-            + target("k", *p99, "case = alone", "kind = get", "against = pool")
-        )
-        told = self.judged("--rounds", "2")
-        self.assertEqual([told[n]["value"]["median"] for n in told], [1.5, 0.3333, 1.0])
-        self.assertEqual([told[n]["median"] for n in told], [600, 200, 200])
-        self.told(
-            "p99 of mux with 8 callers over tcp in case beside: 600 us; mux in case alone: 400 us"
-        )
-        self.told(
-            "p99 of mux with 8 callers over unix in case beside: 200 us; mux over tcp: 600 us"
-        )
-        self.assertIn("p99 of get of mux", self.out)
-
-    def test_a_number_is_enough_to_compare_with(self) -> None:
-        self.write(
-            CASE
-            + target("cpu", "contestant = mux", "measure = client_cpu", "at_most = 15.1")
-            + target("all", "contestant = mux", "measure = cpu", "at_most = 16.9")
-            + target("rate", "contestant = pool", "measure = rate", "at_least = 1000")
-        )
-        told = self.judged("--rounds", "1", status=3)
-        self.assertEqual([told[n]["value"]["median"] for n in told], [15, 17, 1000])
-        self.assertEqual([told[n]["result"] for n in told], ["met", "missed", "met"])
-        self.assertIsNone(told["cpu"]["against"])
-        self.assertRegex(self.out, r"\nmet +<= 15\.10 us +15\.00 us")
-
-    def test_what_was_not_measured_is_said_and_does_not_fail(self) -> None:
-        self.fake({"poolmux": {"pool": {"exit": 77, "says": "cannot do it"}, "mux": {}}})
-        rate = ("measure = rate", "at_least = 1")
-        self.write(
-            CASE
-            + target("own", "contestant = pool", *rate)
-            + target("other", "contestant = mux", *rate, "against = pool")
-            + target("kind", "contestant = mux", "measure = p99", "kind = pop", "at_most = 1")
-        )
-        told = self.judged("--rounds", "1")
-        self.assertEqual([told[n]["result"] for n in told], ["not measured"] * 3)
-        self.assertEqual([told[n]["why"] for n in told][:2], ["pool: skipped: cannot do it"] * 2)
-        self.assertEqual(told["kind"]["why"], "mux: there is no p99 of pop")
-        self.assertIn("0 of 3 targets met, 3 not measured\n", self.out)
-        self.assertIn("    not measured: pool: skipped: cannot do it\n", self.out)
-
-    def test_a_contestant_that_fails_is_worse_than_a_target_that_is_missed(self) -> None:
-        self.fake({"poolmux": {"pool": {"exit": 1, "says": "broken"}, "mux": {}}})
-        rate = ("contestant = mux", "measure = rate")
-        self.write(
-            CASE
-            + target("a", *rate, "at_least = 1e9")
-            + target("b", *rate, "at_most = 1", "against = pool")
-        )
-        told = self.judged("--rounds", "1", status=1)
-        self.assertEqual([told[n]["result"] for n in told], ["missed", "not measured"])
-        self.assertEqual(told["b"]["why"], "pool: failed: broken")
-
-    def test_a_contestant_that_fails_on_the_way_is_not_judged_by_what_was_before(self) -> None:
-        late = {"if": {"2": {"exit": 1, "says": "broken"}}}  # the seed of the second round
-        self.fake({"poolmux": {"pool": {}, "mux": late}})
-        self.write(CASE + TARGET)
-        told = self.judged("--rounds", "2", status=1)
-        self.assertEqual(told["t"]["why"], "mux: failed: broken")
-
-    def test_a_contestant_that_is_not_there_is_missing(self) -> None:
-        self.fake({"poolmux": {"pool": {}}}, MISSING)
-        self.write(
-            "[case c]\ncallers = 8\ncontestants = absent, connect-plain, pool\n"
-            + target("t", "contestant = connect-plain", "measure = rate", "at_least = 1")
-        )
-        told = self.judged("--rounds", "1")
-        self.assertRegex(told["t"]["why"], "connect-plain: missing: .* not installed")
-        self.assertIn("missing: absent: its library was not found\n", self.out)
 
 
 class Schedule(Targets):

@@ -54,6 +54,12 @@ class Targets(unittest.TestCase):
         for row in self.rows():
             self.assertNotIn("but not in all rounds", row[0])
 
+    def test_whose_calls_failed_has_missed(self):
+        made = run()
+        one = made["targets"]["judged"][1]
+        one.update(why="2 calls failed", missed_by=None)
+        self.assertIn("missed: 2 calls failed", rendered(made).text())
+
     def test_how_many_are_met_stands_above(self):
         verdicts = [
             text
