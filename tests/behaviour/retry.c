@@ -142,11 +142,6 @@ END_TEST
 
 /* ---- what did not run ---- */
 
-static bool is_closed(void *conn)
-{
-  return !fake_conn_is_open(conn);
-}
-
 START_TEST(write_meets_a_connection_closed_while_idle_and_is_sent_once_on_another)
 {
   struct trouble trouble = {"INCR", 0, NULL};
@@ -155,7 +150,7 @@ START_TEST(write_meets_a_connection_closed_while_idle_and_is_sent_once_on_anothe
 
   get_value(client, "k"); /* then nobody is still busy with the new connection */
   fake_close(fake_conn_at(fake, 0));
-  ck_assert(wait_for(is_closed, fake_conn_at(fake, 0), SOON_MS));
+  ck_assert(fake_wait_closed(fake_conn_at(fake, 0), SOON_MS));
   sleep_ms(3);
   check_is_ok(pmx_do(client, NULL, "INCR", "n", (char *)NULL));
   ck_assert_uint_eq(fake_seen(fake, "INCR"), 1);

@@ -196,11 +196,6 @@ static void get_alone(int i, void *client)
 
 /* Of all that were offered no two are the same, though many connect at once: then there is not one
  * for each. */
-static bool is_closed(void *conn)
-{
-  return !fake_conn_is_open(conn);
-}
-
 START_TEST(ticket_of_tls_1_3_is_used_once)
 {
   struct fake *fake = stream_fake(NULL);
@@ -215,7 +210,7 @@ START_TEST(ticket_of_tls_1_3_is_used_once)
     for (size_t i = 0; i < n; i++)
       fake_reset(fake_conn_at(fake, i));
     for (size_t i = 0; i < n; i++)
-      ck_assert(wait_for(is_closed, fake_conn_at(fake, i), SOON_MS));
+      ck_assert(fake_wait_closed(fake_conn_at(fake, i), SOON_MS));
   }
   close_client(client);
   ck_assert_uint_ge(hello_count, fake_accepted(fake));

@@ -120,11 +120,6 @@ END_TEST
 
 /* ---- SIGPIPE ---- */
 
-static bool is_closed(void *conn)
-{
-  return !fake_conn_is_open(conn);
-}
-
 START_TEST(hang_ups_at_any_time_raise_no_sigpipe)
 {
   struct fake *fake = stream_fake(NULL);
@@ -144,7 +139,7 @@ START_TEST(hang_ups_at_any_time_raise_no_sigpipe)
     get_value(client, "k");
     conn = fake_conn_at(fake, fake_accepted(fake) - 1);
     fake_reset(conn);
-    ck_assert(wait_for(is_closed, conn, SOON_MS)); /* there may be the next one by then */
+    ck_assert(fake_wait_closed(conn, SOON_MS)); /* there may be the next one by then */
   }
   close_client(client); /* has nobody to say goodbye to */
   sigaction(SIGPIPE, NULL, &action);

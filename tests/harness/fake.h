@@ -150,6 +150,7 @@ const char *fake_failure(struct fake *);           /* the first failed EXPECT; N
 /* ---- waiting for it; false: not within the time ---- */
 bool fake_wait_accepted(struct fake *, size_t n, int timeout_ms);               /* at least n */
 bool fake_wait_open(struct fake *, size_t n, int timeout_ms);                   /* exactly n */
+bool fake_wait_closed(struct fake_conn *, int timeout_ms);
 bool fake_wait_seen(struct fake *, const char *name, size_t n, int timeout_ms); /* at least n;
                                                                     name NULL: of any command */
 bool fake_wait_done(struct fake *, size_t conn,

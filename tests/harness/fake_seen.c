@@ -138,6 +138,16 @@ bool fake_wait_open(struct fake *f, size_t n, int timeout_ms)
   return wait_changed(f, &(struct wish){.holds = open_holds, .n = n}, timeout_ms);
 }
 
+static bool closed_holds(struct fake *f, const struct wish *wish)
+{
+  return f->conns[wish->n]->fd < 0;
+}
+
+bool fake_wait_closed(struct fake_conn *c, int timeout_ms)
+{
+  return wait_changed(c->fake, &(struct wish){.holds = closed_holds, .n = c->index}, timeout_ms);
+}
+
 static bool seen_holds(struct fake *f, const struct wish *wish)
 {
   return fake_seen(f, wish->name) >= wish->n;
