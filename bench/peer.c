@@ -147,9 +147,11 @@ int peer_has_word(const char *words, const char *word)
 {
   size_t len = strlen(word);
 
+  if (len == 0) /* is found everywhere, also behind the end */
+    return 0;
   for (const char *at = strstr(words, word); at; at = strstr(at + 1, word)) {
     if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-      return len > 0;
+      return 1;
   }
   return 0;
 }
