@@ -35,7 +35,8 @@ static const char *cannot(const struct plan *plan)
 {
   const struct workload *w = &plan->workload;
 
-  return w->big > 0 ? "only GET and SET of small values: there is no server" : NULL;
+  return w->big > 0 || w->big_readers > 0 ? "only GET and SET of small values: there is no server"
+                                          : NULL;
 }
 
 /* ---- nothing ---- */

@@ -6,7 +6,7 @@
  * commands KIND N  what the former had the server do, as it counts: a batch its GETs and SETs, a
  *                  transaction WATCH, GET, MULTI, SET and EXEC; a message is none
  * latency KIND …   of the former: sum of counts = calls KIND
- * slice I CALLS …  of the former, without pop and message
+ * slice I CALLS …  of the former, without pop, message and big-read
  * schedule DUE BEGUN LATE MAX_LATE_NS: calls that were due before the lap's end, that were begun by
  *                  then, that were begun more than 1 ms late, and by how much at most. What was not
  *                  begun by then is begun afterwards, for as long again as the lap was, but 10 s;
