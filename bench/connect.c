@@ -72,7 +72,7 @@ static void call_once(void *me, struct call *call)
 
 static const char *cannot(const struct plan *plan)
 {
-  return plan->workload.big_readers > 0 ? "only calls of callers" : NULL;
+  return plan->workload.big_readers > 0 ? "only calls of callers" : dialer_cannot(plan->url);
 }
 
 #define COMMON .cannot = cannot, .open = open_self, .close = close_self, .call = call_once

@@ -8,6 +8,9 @@
 
 enum session { SESSION_FORGOTTEN, SESSION_RESUMED };
 
+/* What of a good URL is not done here; NULL: all is, or it is wrong, which dialer_new says. */
+const char *dialer_cannot(const char *url);
+
 struct dialer; /* one thread at a time */
 
 /* NULL, and why not. SESSION_RESUMED: there is a session to resume. */

@@ -173,18 +173,51 @@ redisReply *dialer_call(struct dialer *d, int argc, const char *const *argv, con
 
 /* ---- where to, and with what ---- */
 
-static int read_address(struct dialer *d, const struct config *config, char *why, size_t size)
+/* 0: it is a name. */
+static int find_address(const struct config *config, struct lookup *ret)
 {
-  struct lookup lookup = {.count = 0};
   struct endpoint endpoint = {.family = FAMILY_ANY,
                               .host = config->host,
                               .socket = config->socket[0] ? config->socket : NULL,
                               .port = (uint16_t)config->port};
 
-  if (!address_immediate(&lookup, &endpoint) || lookup.count == 0)
-    return fail(why, size, config->host, "no IP address, and nothing is looked up here");
+  *ret = (struct lookup){.error = "a name, which would have to be looked up"};
+  return address_immediate(ret, &endpoint);
+}
+
+static int read_address(struct dialer *d, const struct config *config, char *why, size_t size)
+{
+  struct lookup lookup;
+
+  find_address(config, &lookup);
+  if (lookup.count == 0)
+    return fail(why, size, "address", lookup.error);
   d->address = lookup.addresses[0];
   return 0;
+}
+
+/* A lookup, and another command, would be in the time of each call. */
+static const char *not_done(const struct config *config)
+{
+  struct lookup lookup;
+
+  if (!find_address(config, &lookup))
+    return "no names of hosts in URLs, only IP addresses: nothing is looked up";
+  return config->db != 0 ? "no databases in URLs" : NULL;
+}
+
+const char *dialer_cannot(const char *url)
+{
+  struct config config;
+  const char *why = NULL;
+  char error[512];
+
+  if (config_init(&config) != 0)
+    return NULL;
+  if (config_set_url(&config, url, error, sizeof error) == 0)
+    why = not_done(&config);
+  config_clear(&config);
+  return why;
 }
 
 static int make_login(struct dialer *d, const struct config *config, char *why, size_t size)
@@ -192,8 +225,6 @@ static int make_login(struct dialer *d, const struct config *config, char *why, 
   const char *argv[] = {"AUTH", config->user, config->password};
   long long n;
 
-  if (config->db != 0)
-    return fail(why, size, "URL", "no database is chosen here");
   if (!config->password[0])
     return 0;
   if (!config->user[0])
