@@ -301,6 +301,8 @@ START_TEST(connections_and_commands_are_counted_and_logged)
   check_text(raw_ask(a, "PING", "one", NULL), "one");
   check_text(raw_ask(b, "PING", "two", NULL), "two");
   raw_close(a);
+  ck_assert(fake_wait_closed(fake_conn_at(f, 0), SOON));
+  ck_assert(!fake_wait_closed(fake_conn_at(f, 1), 20));
   ck_assert(fake_wait_open(f, 1, SOON));
   c = open_raw(f);
   ck_assert(fake_wait_accepted(f, 3, SOON));
