@@ -275,6 +275,8 @@ START_TEST(a_parker_may_go_when_the_lock_of_its_wakers_was_taken)
 }
 END_TEST
 
+#include "park_crowd_tests.h"
+
 /* ---- the slab ---- */
 
 START_TEST(a_slab_hands_out_each_parker_once_and_reuses_it)
@@ -324,6 +326,8 @@ static int park_tests_run(const char *name)
       parking_ends_by_its_deadline_and_never_before,
       signals_make_parking_neither_late_nor_early,
       a_parker_may_go_when_the_lock_of_its_wakers_was_taken,
+      who_is_woken_with_others_wakes_and_nobody_else,
+      neighbours_that_are_woken_make_parking_neither_late_nor_early,
       a_slab_hands_out_each_parker_once_and_reuses_it,
       a_slab_survives_lack_of_memory,
   };

@@ -4,17 +4,19 @@
 #include "base/parkers.h"
 #include "base/mem.h"
 
-enum { BLOCK_PARKERS = 32 };
-
+/* One row: those who wait at the same time sit beside each other. */
 struct parker_block {
   struct parker_block *next;
-  struct parker parkers[BLOCK_PARKERS];
+  struct park_row row;
+  struct parker parkers[PARK_SEATS];
 };
 
-static void add_free(struct parker_slab *s, struct parker *parkers, size_t n)
+static void add_free(struct parker_slab *s, struct park_row *row, struct parker *parkers,
+                     unsigned n)
 {
-  for (size_t i = 0; i < n; i++) {
-    parker_init(&parkers[i]);
+  atomic_init(&row->word, 0);
+  for (unsigned i = 0; i < n; i++) {
+    parker_init_in(&parkers[i], row, i);
     parkers[i].next = s->free;
     s->free = &parkers[i];
   }
@@ -25,7 +27,7 @@ void parker_slab_init(struct parker_slab *s)
   lock_init(&s->lock);
   s->free = NULL;
   s->blocks = NULL;
-  add_free(s, s->at_hand, PARKERS_AT_HAND);
+  add_free(s, &s->row_at_hand, s->at_hand, PARKERS_AT_HAND);
 }
 
 static void destroy(struct parker *parkers, size_t n)
@@ -40,7 +42,7 @@ void parker_slab_destroy(struct parker_slab *s)
     struct parker_block *b = s->blocks;
 
     s->blocks = b->next;
-    destroy(b->parkers, BLOCK_PARKERS);
+    destroy(b->parkers, PARK_SEATS);
     mem_free(b);
   }
   destroy(s->at_hand, PARKERS_AT_HAND);
@@ -56,7 +58,7 @@ static void grow_locked(struct parker_slab *s)
     return;
   b->next = s->blocks;
   s->blocks = b;
-  add_free(s, b->parkers, BLOCK_PARKERS);
+  add_free(s, &b->row, b->parkers, PARK_SEATS);
 }
 
 struct parker *parker_get(struct parker_slab *s)

@@ -6,8 +6,8 @@
 #include "base/park.h"
 #include "base/sync.h"
 
-/* So many may wait at once before memory is asked for: pmx_close() has to wait without any. The
- * simulator has fewer, to see what becomes of those who get none. */
+/* So many, a row at most, may wait at once before memory is asked for: pmx_close() has to wait
+ * without any. The simulator has fewer, to see what becomes of those who get none. */
 #ifndef PARKERS_AT_HAND
 #define PARKERS_AT_HAND 16
 #endif
@@ -17,6 +17,7 @@ struct parker_slab {
   struct lock lock;
   struct parker *free;
   struct parker_block *blocks;
+  struct park_row row_at_hand;
   struct parker at_hand[PARKERS_AT_HAND];
 };
 

@@ -114,8 +114,7 @@ static void leave_and_do(struct lane *l)
   lock_release(&l->lock);
   if (kick)
     transport_kick(&l->link.transport);
-  for (unsigned i = 0; i < count; i++)
-    parker_wake(wakes[i]);
+  parkers_wake(wakes, count);
   if (wake_reactor)
     reactor_wake(l->link.env->reactor);
   if (wake_nested || count)

@@ -36,8 +36,7 @@ static void close_noted(struct pool *p)
 
 static void wake_noted(struct pool *p, struct parker *const *wakes, unsigned count, int poke)
 {
-  for (unsigned i = 0; i < count; i++)
-    parker_wake(wakes[i]);
+  parkers_wake(wakes, count);
   if (poke)
     reactor_wake(p->env->reactor);
   if (count)

@@ -109,6 +109,14 @@ void parker_init(struct parker *p)
   p->next = NULL;
 }
 
+void parker_init_in(struct parker *p, struct park_row *row, unsigned seat)
+{
+  (void)row;
+  if (seat >= PARK_SEATS)
+    fail("a row has no such seat");
+  parker_init(p);
+}
+
 void parker_destroy(struct parker *p)
 {
   must_live(p);
@@ -159,6 +167,12 @@ void parker_wake(struct parker *p)
   changed();
   point();
   must_live(p);
+}
+
+void parkers_wake(struct parker *const *list, unsigned count)
+{
+  for (unsigned i = 0; i < count; i++)
+    parker_wake(list[i]);
 }
 
 /* ---- threads ---- */
