@@ -289,6 +289,45 @@ START_TEST(accept_modes_are_silence_close_and_reset)
 }
 END_TEST
 
+/* ---- closing ---- */
+
+struct flood {
+  struct raw *raw;
+  int err;
+};
+
+static void flood(void *arg)
+{
+  struct flood *fl = arg;
+
+  fl->err = raw_flood(fl->raw);
+}
+
+static bool is_flooded(void *c)
+{
+  return fake_received(c) > 1 << 20;
+}
+
+/* Of a reset one of the two that use the connection is told, whoever comes first. */
+START_TEST(close_is_no_reset_for_who_still_sends)
+{
+  for (int round = 0; round < 10; round++) {
+    struct fake *f = fake_start(&(struct fake_options){.over = (enum over)_i});
+    struct flood fl = {.raw = open_raw(f)};
+    struct background *thread = background_start(flood, &fl);
+
+    ck_assert(fake_wait_accepted(f, 1, SOON));
+    ck_assert(wait_for(is_flooded, fake_conn_at(f, 0), SOON));
+    fake_close(fake_conn_at(f, 0));
+    ck_assert_int_eq(raw_wait_end(fl.raw, SOON), RAW_ENDED);
+    background_join(thread);
+    ck_assert_int_eq(fl.err, EPIPE);
+    raw_close(fl.raw);
+    ck_assert(fake_stop(f));
+  }
+}
+END_TEST
+
 /* ---- memory ---- */
 
 START_TEST(connections_and_commands_are_counted_and_logged)
@@ -383,6 +422,7 @@ int main(void)
   tcase_add_test(tc, large_reply_waits_for_a_slow_reader);
   tcase_add_loop_test(tc, listening_stops_and_comes_back_at_the_same_address, 0, 2);
   tcase_add_test(tc, accept_modes_are_silence_close_and_reset);
+  tcase_add_loop_test(tc, close_is_no_reset_for_who_still_sends, 0, 2);
   tcase_add_test(tc, connections_and_commands_are_counted_and_logged);
   tcase_add_test(tc, input_that_is_no_command_is_refused);
   tcase_add_test(tc, fake_serves_many_threads_and_is_asked_by_them);

@@ -271,6 +271,41 @@ START_TEST(reset_and_close_end_both_sides_before_they_return)
 }
 END_TEST
 
+struct flood {
+  struct raw *raw;
+  int err;
+};
+
+static void flood(void *arg)
+{
+  struct flood *fl = arg;
+
+  fl->err = raw_flood(fl->raw);
+}
+
+static bool is_flooded(void *p)
+{
+  return proxy_counts(p).bytes[PROXY_TO_SERVER] > 1 << 20;
+}
+
+/* Of a reset one of the two that use the connection is told, whoever comes first. */
+START_TEST(close_is_no_reset_for_who_still_sends)
+{
+  for (int round = 0; round < 10; round++) {
+    struct row row = row_open(_i);
+    struct flood fl = {.raw = row.raw};
+    struct background *thread = background_start(flood, &fl);
+
+    ck_assert(wait_for(is_flooded, row.proxy, SOON));
+    proxy_close(row.proxy);
+    ck_assert_int_eq(raw_wait_end(row.raw, SOON), RAW_ENDED);
+    background_join(thread);
+    ck_assert_int_eq(fl.err, EPIPE);
+    row_close(&row);
+  }
+}
+END_TEST
+
 START_TEST(reset_of_the_server_reaches_the_client)
 {
   struct row row = row_open(false);
@@ -322,6 +357,7 @@ int main(void)
   tcase_add_test(tc, silence_swallows_new_connections_for_good);
   tcase_add_loop_test(tc, refusing_proxy_keeps_its_connections_and_its_address, 0, 2);
   tcase_add_test(tc, reset_and_close_end_both_sides_before_they_return);
+  tcase_add_loop_test(tc, close_is_no_reset_for_who_still_sends, 0, 2);
   tcase_add_test(tc, reset_of_the_server_reaches_the_client);
   tcase_add_test(tc, heal_takes_back_everything_and_sends_what_was_held);
   return checks_run("harness_proxy", tc);

@@ -53,13 +53,17 @@ void fake_conn_close(struct fake_conn *c, bool reset)
   if (reset) {
     sock_reset(c->fd);
   } else {
-    /* Unread input would turn the FIN into an RST, as it does for a server that stalls. */
-    for (int i = 0; i < READ_BLOCKS && !c->silent && !c->stalled && !c->input_ended; i++)
+    bool reads = !c->silent && !c->stalled;
+
+    for (int i = 0; i < READ_BLOCKS && reads && !c->input_ended; i++)
       if (!read_block(c))
         break;
     if (c->tls)
       fake_tls_closing(c);
-    close(c->fd);
+    if (reads)
+      sock_close(c->fd);
+    else
+      close(c->fd); /* with unread input that is an RST, as of any server that stalls */
   }
   if (c->tls)
     fake_tls_closed(c);

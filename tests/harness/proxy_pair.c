@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { BLOCK = 16384, QUEUE_LIMIT = 256 * 1024 };
 
@@ -41,18 +40,12 @@ void proxy_pair_accepted(struct proxy *p, int client_fd)
 
 static void close_side(int *fd, bool reset)
 {
-  char block[BLOCK];
-
   if (*fd < 0)
     return;
-  /* Unread input would turn the FIN into an RST; a peer that never stops cannot hold us here. */
-  for (int i = 0; i < 16 && !reset; i++)
-    if (recv(*fd, block, sizeof(block), 0) <= 0)
-      break;
   if (reset)
     sock_reset(*fd);
   else
-    close(*fd);
+    sock_close(*fd);
   *fd = -1;
 }
 

@@ -52,6 +52,8 @@ int sock_connect_start(const struct sock_address *);
 int sock_connect(const struct sock_address *,
                  int timeout_ms);                    /* blocking socket, or -1 and errno */
 bool sock_has(int fd, short events, int timeout_ms); /* poll() of one descriptor */
+/* Closes with FIN: the other side reads the end of the stream, whatever it sends meanwhile. */
+void sock_close(int fd);
 /* Closes with RST; a Unix socket knows none and is just closed. */
 void sock_reset(int fd);
 
