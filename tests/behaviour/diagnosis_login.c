@@ -214,8 +214,22 @@ START_TEST(proxy_without_a_server)
 
   ping(&told, fake_url(fake), NULL);
   check_fails_at(&told, "a proxy without its server", 6, "login",
-                 " lost: ", "or a proxy that has no server?", "the log of the server", NULL);
+                 " lost: closed by the server, without a word", "or a proxy that has no server?",
+                 "the log of the server", NULL);
   ck_assert(fake_stop(fake));
+}
+END_TEST
+
+/* What it does when it tries to reach its server first, and has not read the login by then. */
+START_TEST(proxy_that_cannot_reach_its_server)
+{
+  static const struct fake_step script[] = {FAKE_EXPECT_ANY, FAKE_RESET, FAKE_END};
+  struct told told;
+
+  serve(script, &told);
+  check_fails_at(&told, "a proxy without its server", 6, "login",
+                 " lost: receiving failed: Connection reset by peer, without a word",
+                 "or a proxy that has no server?", "the log of the server", NULL);
 }
 END_TEST
 
@@ -250,6 +264,7 @@ int main(void)
   tcase_add_test(tc, protected_mode);
   tcase_add_test(tc, web_server);
   tcase_add_test(tc, proxy_without_a_server);
+  tcase_add_test(tc, proxy_that_cannot_reach_its_server);
   tcase_add_test(tc, stopped);
   return checks_run("diagnosis_login", tc);
 }
