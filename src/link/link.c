@@ -105,6 +105,40 @@ static void die_lost(struct link *l, enum link_loss loss)
   die(l, PMX_CAUSE_LOST, l->lost);
 }
 
+void link_report_pushes(struct link *l, uint64_t before)
+{
+  if (l->conn.pushes == before)
+    return;
+  atomic_fetch_add_explicit(&l->env->pushes, l->conn.pushes - before, memory_order_relaxed);
+  notice_event(l->env->notices, PMX_EVENT_PUSH, PMX_CAUSE_NONE, l->id, l->env->name,
+               l->conn.push_kind);
+}
+
+/* Sending may have failed before: what the other side said before it hung up tells more. */
+static void receive(struct link *l, int unsent)
+{
+  char buf[CHANNEL_BUFFER];
+  const char *bytes;
+  uint64_t pushes = l->conn.pushes;
+  ssize_t n = 0;
+
+  for (int i = 0; i < READS_PER_STEP && !l->conn.poisoned; i++) {
+    n = channel_recv(&l->channel, buf, &bytes);
+    if (n <= 0)
+      break;
+    conn_feed(&l->conn, bytes, (size_t)n);
+    if (!unsent && !channel_more(&l->channel, n))
+      break;
+  }
+  if (n == NET_ERROR)
+    die_lost(l, LOST_RECEIVING);
+  else if (n == NET_EOF && (!unsent || l->transport.send_err == EPIPE))
+    die_lost(l, LOST_CLOSED);
+  else if (unsent && !l->conn.poisoned)
+    die_lost(l, LOST_SENDING);
+  link_report_pushes(l, pushes);
+}
+
 static void flush(struct link *l)
 {
   size_t len = 0;
@@ -120,38 +154,7 @@ static void flush(struct link *l)
       conn_sent(&l->conn, (size_t)n);
   } while (n >= 0 && (size_t)n == len);
   if (n == NET_ERROR)
-    die_lost(l, LOST_SENDING);
-}
-
-void link_report_pushes(struct link *l, uint64_t before)
-{
-  if (l->conn.pushes == before)
-    return;
-  atomic_fetch_add_explicit(&l->env->pushes, l->conn.pushes - before, memory_order_relaxed);
-  notice_event(l->env->notices, PMX_EVENT_PUSH, PMX_CAUSE_NONE, l->id, l->env->name,
-               l->conn.push_kind);
-}
-
-static void receive(struct link *l)
-{
-  char buf[CHANNEL_BUFFER];
-  const char *bytes;
-  uint64_t pushes = l->conn.pushes;
-  ssize_t n = 0;
-
-  for (int i = 0; i < READS_PER_STEP && !l->conn.poisoned; i++) {
-    n = channel_recv(&l->channel, buf, &bytes);
-    if (n <= 0)
-      break;
-    conn_feed(&l->conn, bytes, (size_t)n);
-    if (!channel_more(&l->channel, n))
-      break;
-  }
-  if (n == NET_EOF)
-    die_lost(l, LOST_CLOSED);
-  else if (n == NET_ERROR)
-    die_lost(l, LOST_RECEIVING);
-  link_report_pushes(l, pushes);
+    receive(l, 1);
 }
 
 /* Does the I/O that is possible now. The events to wait for next; 0 = nothing is owed any more. */
@@ -165,7 +168,7 @@ unsigned link_exchange(struct link *l, unsigned ready)
   /* Read first, and also while a write is blocked: two peers that both only write would wait for
    * each other for ever. */
   if ((ready & NET_IN) && !l->conn.poisoned)
-    receive(l);
+    receive(l, 0);
   if (aborted == LINK_STOPPED && !l->conn.poisoned && conn_waits(&l->conn))
     die(l, PMX_CAUSE_CANCELED, "its wait at the server could not be ended");
   if (!l->conn.poisoned)
@@ -214,7 +217,7 @@ static int usable(struct link *l)
   case NET_QUIET:
     return 1;
   case NET_READABLE:
-    receive(l);
+    receive(l, 0);
     break;
   case NET_GONE:
     die_lost(l, LOST_WHILE_IDLE);
