@@ -182,7 +182,7 @@ START_TEST(tls_to_a_plain_port)
   char url[URL_SIZE];
 
   snprintf(url, sizeof url, "rediss://127.0.0.1:%u", server_port(server));
-  ping(&told, "-t", "300ms", url, NULL);
+  ping(&told, "-t", "1s", url, NULL);
   check_fails_at(&told, "TLS to a plain port", 5, "tls",
                  "no answer in time; is this the server's TLS port?",
                  "use redis:// instead of rediss://", NULL);

@@ -239,7 +239,7 @@ START_TEST(stopped)
   struct told told;
 
   server_pause(server);
-  ping(&told, "-t", "300ms", server_url(server, SERVER_TCP), NULL);
+  ping(&told, "-t", "1s", server_url(server, SERVER_TCP), NULL);
   check_fails_at(&told, "server stopped", 6, "login",
                  "no answer in time (connect_timeout): it accepts connections, so is it stopped",
                  "look at its process and its log", NULL);
