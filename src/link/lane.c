@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lane.c - a lane's lock, what is done when it is dropped, and how requests begin and end. How
  * callers wait stands in lane_drive.c, how bytes move in lane_io.c. */
-#include "base/clock.h"
 #include "call/timing.h"
 #include "link/lane_io.h"
-
-enum { LONG_TURN_NS = 500 * 1000, CROWDED_NS = 300 * 1000 * 1000 };
 
 /* ---- the lock ---- */
 
@@ -173,26 +170,21 @@ static int is_worth_writing(const struct lane *l, const struct request *req)
          !l->writing && lane_writable(l);
 }
 
-/* Those who were woken together are about to submit again: whoever comes lets the others, if there
- * are any left, queue, so that one write carries them all. They take a few microseconds each. Where
- * other programs have the processor instead, for a whole turn of the scheduler, all replies would
- * wait for that: then nobody gives way for a while. */
-static void give_way(struct lane *l)
+/* Whoever reads sleeps until the next reply, which is owed and soon here, and writes after it. The
+ * first few of those who were woken together and now come again, one after the other, leave what
+ * they queue to it, or to the next one who does not: one write carries them all. */
+static int may_be_left(const struct lane *l)
 {
-  int64_t began, ended;
+  return l->expected > 0 && l->queued < LANE_LEFT_MAX && l->queued_bytes < LANE_LEFT_BYTES &&
+         l->reply_time < LANE_NEAR_NS;
+}
 
-  l->expected--;
-  if (l->expected == 0 || l->writing || !lane_writable(l))
+void lane_write_left_locked(struct lane *l)
+{
+  if (!l->held || !l->blocked)
     return;
-  began = clock_ns();
-  if (began < l->crowded_until)
-    return;
-  lane_leave(l);
-  thread_yield();
-  ended = clock_ns();
-  lane_enter(l);
-  if (ended - began > LONG_TURN_NS)
-    l->crowded_until = ended + CROWDED_NS;
+  lane_flush(l);
+  l->kick |= l->blocked && !l->writing && lane_writable(l);
 }
 
 void lane_submit_locked(struct lane *l, struct request *req)
@@ -203,14 +195,13 @@ void lane_submit_locked(struct lane *l, struct request *req)
   req->coming = req->attended;
   l->coming += req->attended;
   enqueue(l, l->queue.prev, req);
-  if (l->held && l->blocked && l->expected > 0 && req->attended)
-    give_way(l);
-  if (l->held && l->blocked) { /* whoever reads sleeps, and does not know: it is for us to write */
-    lane_flush(l);
-    l->kick |= l->blocked && !l->writing && lane_writable(l);
-  } else if (is_worth_writing(l, req)) {
+  l->expected -= req->attended && l->expected > 0;
+  if (req->attended && l->held && l->blocked && may_be_left(l))
+    return;
+  if (is_worth_writing(l, req))
     lane_turn(l, 0);
-  }
+  else
+    lane_write_left_locked(l);
 }
 
 struct request *lane_first_queued(const struct lane *l)
@@ -232,6 +223,7 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
   lane_not_coming(l, req);
   l->ended++;
   req->ended_at = l->matched_at;
+  l->newest = l->matched_at - req->queued_at;
   req->reply = reply;
   if (req->timing)
     timing_answered(req->timing, reply);

@@ -13,6 +13,11 @@
 #include "link/link.h"
 
 enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128, LANE_HALF_MAX = 256 };
+/* The one that makes so many, or so much, is written, and they with it. */
+enum { LANE_LEFT_MAX = 8, LANE_LEFT_BYTES = 4096 };
+#ifndef LANE_NEAR_NS
+#define LANE_NEAR_NS (200 * 1000) /* a server that answers so soon is near */
+#endif
 #ifndef LANE_EARLY
 #define LANE_EARLY 16 /* so many that nobody waits for are worth a write of their own */
 #endif
@@ -32,7 +37,8 @@ struct lane {
   size_t queued_bytes;
   unsigned coming;   /* threads that will look at the lane without being woken */
   unsigned expected; /* callers woken by the last read that have not submitted again */
-  int64_t crowded_until; /* until then nobody gives way to them: other programs have the processor */
+  int64_t newest;     /* ns: how long the last one that ended had been waiting */
+  int64_t reply_time; /* ns: the same of the last one of each read, fading */
   /* the connection */
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
@@ -81,6 +87,8 @@ void lane_leave(struct lane *);
 /* Queues a NEW request, and may drop the lock meanwhile. An attended one's issuer will call
  * lane_wait. */
 void lane_submit_locked(struct lane *, struct request *);
+/* What was left to a driver who sleeps is written now. May drop the lock meanwhile. */
+void lane_write_left_locked(struct lane *);
 /* Its issuer gives it up. The status it is to end with: NOT_RUN or UNKNOWN, and nobody else
  * touches it any more; PMX_OK: it has ended, or is about to. */
 pmx_status lane_withdraw_locked(struct lane *, struct request *);

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "link/lane_io.h"
 
-enum { MANY_WAKES = 4 };
+enum { MANY_WAKES = 16 };
 
 /* Looks again and again instead of sleeping: a core that does not go idle wakes faster. */
 static unsigned look_for(struct transport *t, unsigned events, int64_t spin, int64_t deadline)
@@ -41,7 +41,8 @@ static unsigned await(struct lane *l, int64_t deadline)
   return ready;
 }
 
-/* Those that wake up now are about to submit again: what they queue travels in one write. */
+/* Those that wake up now are about to submit again: what they queue travels in one write. Fewer of
+ * them had better find a driver who sleeps, and write at once. */
 static void let_others_queue(struct lane *l)
 {
   if (l->wake_count < MANY_WAKES)

@@ -164,6 +164,14 @@ static void note_amid(struct lane *l, int message)
     l->amid_at = clock_ns();
 }
 
+/* Notes how soon they were answered, as far as they were. */
+static void end_answered(struct lane *l)
+{
+  l->newest = l->reply_time;
+  lane_sort_out_ended(l, 0);
+  l->reply_time += (l->newest - l->reply_time) / 8;
+}
+
 static void match(struct lane *l, const struct batch *b)
 {
   struct conn *c = &l->link.conn;
@@ -187,7 +195,7 @@ static void match(struct lane *l, const struct batch *b)
   if (c->poisoned)
     lane_kill_locked(l, c->cause, c->text);
   else
-    lane_sort_out_ended(l, 0);
+    end_answered(l);
   l->matched_at = 0;
   lane_end_if_last(l);
 }

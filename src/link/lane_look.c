@@ -96,6 +96,7 @@ void lane_up(struct lane *l)
   lane_enter(l);
   l->up = 1;
   l->replaced = 0;
+  l->reply_time = LANE_NEAR_NS; /* nobody knows; the first one tells */
   lane_end_if_last(l); /* it was closed meanwhile */
   lane_leave(l);
   look(l, 0);

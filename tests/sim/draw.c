@@ -278,17 +278,22 @@ void draw_live_option_set(const char *name, const char *value)
 
 /* ---- faults ---- */
 
+long long sim_near_ns;
+
 static unsigned some_rate(unsigned most)
 {
   return chance(400) ? 0 : (unsigned)choose(most + 1);
 }
 
 /* Not by the generator: so the others stay what they were. */
+static uint64_t seed_bits(void)
+{
+  return sim_seed * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 static int has_tls(void)
 {
-  uint64_t mixed = sim_seed * UINT64_C(0x9e3779b97f4a7c15);
-
-  return sim_tls == DRAWN ? mixed >> 62 == 0 : sim_tls;
+  return sim_tls == DRAWN ? seed_bits() >> 62 == 0 : sim_tls;
 }
 
 static void draw_tls_nature(void)
@@ -322,6 +327,7 @@ void draw_faults(void)
   struct world *w = &world_of_seed;
 
   draw_nature();
+  sim_near_ns = seed_bits() >> 61 & 1 ? SIM_S : 0;
   if (has_tls())
     draw_tls_nature();
   faults.on = 1;
