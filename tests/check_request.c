@@ -2,6 +2,7 @@
 /* check_request.c - tests the end of a request. */
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include "base/park.h"
 #include "base/sync.h"
@@ -22,7 +23,7 @@ static void *publish_all(void *arg)
     if (req)
       request_publish(req);
     else
-      thread_yield();
+      sched_yield();
   }
   return NULL;
 }
@@ -44,7 +45,7 @@ START_TEST(nothing_of_a_request_is_touched_after_its_end_is_seen)
       atomic_store(&req.parker, &parker);
     atomic_store(&handed, &req);
     while (request_state(&req) != REQUEST_ENDED)
-      thread_yield();
+      sched_yield();
     memset((void *)&req, 0xff, sizeof req);
   }
   atomic_store(&over, 1);

@@ -195,7 +195,7 @@ START_TEST(a_fork_waits_for_who_holds_it)
 
   ck_assert_int_eq(thread_start(&thread, "holder", hold_a_while, NULL), 0);
   while (!atomic_load(&holding))
-    thread_yield();
+    sched_yield();
   ck_assert_int_eq(in_child(was_let_and_can_be_held, generation), 0);
   thread_join(&thread);
   ck_assert_int_eq(in_child(was_let_and_can_be_held, generation), 0);
@@ -251,7 +251,7 @@ START_TEST(handlers_of_others_may_want_what_is_held_and_hold_it)
   generation = fork_generation();
   ck_assert_int_eq(thread_start(&thread, "holder", hold_with_lock, NULL), 0);
   while (!atomic_load(&holding))
-    thread_yield();
+    sched_yield();
   ck_assert_int_eq(in_child(went_in_everywhere, generation), 0);
   ck_assert_int_eq(went_in, 2);
   thread_join(&thread);
@@ -276,7 +276,7 @@ static int lets_and_forks(uint32_t generation)
   atomic_store(&about_to_let, 0);
   must(thread_start(&thread, "holder", hold_a_while, NULL) == 0);
   while (!atomic_load(&holding))
-    thread_yield();
+    sched_yield();
   result = in_child(was_let_and_can_be_held, generation + 1);
   thread_join(&thread);
   return result;

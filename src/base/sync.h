@@ -42,7 +42,6 @@ void fork_watch(void (*child)(void)); /* at most 4, idempotent per function */
 void fork_hold(void);
 void fork_let(void);
 
-void thread_yield(void);      /* lets others run that can */
 unsigned cpu_count(void);     /* at least 1 */
 unsigned thread_number(void); /* of this thread: 0, 1, 2 … as they first ask */
 

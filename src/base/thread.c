@@ -114,11 +114,6 @@ void thread_cancel_restore(int old)
     pthread_setcancelstate(old, NULL);
 }
 
-void thread_yield(void)
-{
-  sched_yield();
-}
-
 unsigned cpu_count(void)
 {
   cpu_set_t set;

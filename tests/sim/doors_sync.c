@@ -251,11 +251,6 @@ void fork_let(void)
 {
 }
 
-void thread_yield(void)
-{
-  point();
-}
-
 unsigned cpu_count(void)
 {
   return 2;
