@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* floor.c - poolmux-floor: below what nobody can get, as a worker of poolmux-bench that is no
- * contestant. "nothing" answers each call itself, at once: what drawing, measuring and judging cost.
- * "wakes" only parks and wakes threads, as a multiplexer has to, without network and commands: a
- * caller queues itself, wakes the driver if that sleeps, and parks; the driver takes all who are
- * queued and wakes one after the other. That is what blocking threads can reach with one wake each,
- * however fast the library and the server are. */
+ * contestant. "nothing" answers each call itself, at once: what drawing, measuring and judging
+ * cost. "wakes" only parks and wakes threads, as a multiplexer has to, without network and
+ * commands: a caller queues itself, wakes the driver if that sleeps, and parks; the driver takes
+ * all who are queued and wakes them, those of a row with one system call. That is what blocking
+ * threads can reach with one driver, however fast the library and the server are. */
+#include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -57,55 +58,77 @@ static void call_nothing(void *self, struct call *call)
   answer_itself(&((const struct plan *)self)->workload, call);
 }
 
-/* ---- wakes: a system call is made only for those who sleep ---- */
+/* ---- wakes: a system call is made only for those who sleep, and for a whole row ---- */
 
-enum { AWAKE, ASLEEP, WOKEN };
+enum { AWAKE, ASLEEP, WOKEN, SEATS = 32 };
+
+struct row {
+  _Alignas(64) _Atomic uint32_t word; /* another number after each wake */
+};
 
 struct seat {
-  _Alignas(64) _Atomic uint32_t word;
+  _Alignas(64) _Atomic uint32_t state;
+  struct row *row;
+  uint32_t bit;
   struct seat *next; /* in the queue: who came before */
 };
 
 struct wakes {
   struct seat driver;
+  struct row row_of_driver;
   _Alignas(64) _Atomic(struct seat *) queue; /* the last one that came */
   _Atomic int over;
   const struct plan *plan;
   pthread_t thread;
   struct seat *callers;
+  struct row *rows;
 };
 
+static void take_seat(struct seat *seat, struct row *row, int place)
+{
+  seat->row = row;
+  seat->bit = UINT32_C(1) << place;
+}
+
+/* The row's word is read before it says that it sleeps: who sees that changes the word. */
 static void park(struct seat *seat)
 {
-  uint32_t word = AWAKE;
+  uint32_t word = atomic_load(&seat->row->word), state = AWAKE;
 
-  if (atomic_compare_exchange_strong(&seat->word, &word, ASLEEP)) {
-    while (atomic_load(&seat->word) == ASLEEP)
-      syscall(SYS_futex, &seat->word, FUTEX_WAIT_PRIVATE, ASLEEP, NULL, NULL, 0);
+  if (atomic_compare_exchange_strong(&seat->state, &state, ASLEEP)) {
+    while (atomic_load(&seat->state) == ASLEEP) {
+      syscall(SYS_futex, &seat->row->word, FUTEX_WAIT_BITSET_PRIVATE, word, NULL, NULL, seat->bit);
+      word = atomic_load(&seat->row->word);
+    }
   }
-  atomic_store(&seat->word, AWAKE);
+  atomic_store(&seat->state, AWAKE);
 }
 
-static void wake(struct seat *seat)
+static uint32_t rouse(struct seat *seat)
 {
-  if (atomic_exchange(&seat->word, WOKEN) == ASLEEP)
-    syscall(SYS_futex, &seat->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  return atomic_exchange(&seat->state, WOKEN) == ASLEEP ? seat->bit : 0;
 }
 
-/* In the order in which they came. A seat may be queued again as soon as it was woken. */
-static void wake_all(struct seat *last)
+static void wake_row(struct row *row, uint32_t bits)
 {
-  struct seat *first = NULL, *next;
+  if (!bits)
+    return;
+  atomic_fetch_add(&row->word, 1);
+  syscall(SYS_futex, &row->word, FUTEX_WAKE_BITSET_PRIVATE, INT_MAX, NULL, NULL, bits);
+}
+
+/* A seat may be queued again as soon as it was roused. */
+static void wake_all(struct wakes *w, struct seat *last)
+{
+  uint32_t bits[(MAX_CALLERS + SEATS - 1) / SEATS] = {0};
+  struct seat *next;
 
   for (; last; last = next) {
     next = last->next;
-    last->next = first;
-    first = last;
+    bits[last->row - w->rows] |= rouse(last);
   }
-  for (; first; first = next) {
-    next = first->next;
-    wake(first);
-  }
+  for (int i = 0; i * SEATS < w->plan->callers; i++)
+    wake_row(&w->rows[i], bits[i]);
 }
 
 static void *drive(void *arg)
@@ -116,7 +139,7 @@ static void *drive(void *arg)
   while (!atomic_load(&w->over)) {
     batch = atomic_exchange(&w->queue, NULL);
     if (batch)
-      wake_all(batch);
+      wake_all(w, batch);
     else
       park(&w->driver);
   }
@@ -132,7 +155,7 @@ static void call_wakes(void *self, struct call *call)
     seat->next = before;
   while (!atomic_compare_exchange_weak(&w->queue, &before, seat));
   if (!before)
-    wake(&w->driver);
+    wake_row(w->driver.row, rouse(&w->driver));
   park(seat);
   answer_itself(&w->plan->workload, call);
 }
@@ -142,29 +165,38 @@ static void close_wakes(void *self)
   struct wakes *w = self;
 
   atomic_store(&w->over, 1);
-  wake(&w->driver);
+  wake_row(w->driver.row, rouse(&w->driver));
   pthread_join(w->thread, NULL);
   free(w->callers);
+  free(w->rows);
   free(w);
+}
+
+static void *zeroed(size_t size)
+{
+  void *p = aligned_alloc(64, (size + 63) / 64 * 64);
+
+  return p ? memset(p, 0, size) : NULL;
 }
 
 static void *open_wakes(const struct plan *plan, char why[WHY_SIZE])
 {
-  struct wakes *w = aligned_alloc(_Alignof(struct wakes), sizeof *w);
-  size_t size = (size_t)plan->callers * sizeof *w->callers;
+  struct wakes *w = zeroed(sizeof *w);
+  size_t n = (size_t)plan->callers;
 
   snprintf(why, WHY_SIZE, "no memory, or no thread");
   if (!w)
     return NULL;
-  memset(w, 0, sizeof *w);
   w->plan = plan;
-  w->callers = aligned_alloc(_Alignof(struct seat), size);
-  if (w->callers) {
-    memset(w->callers, 0, size);
-    if (pthread_create(&w->thread, NULL, drive, w) == 0)
-      return w;
-  }
+  w->callers = zeroed(n * sizeof *w->callers);
+  w->rows = zeroed((n + SEATS - 1) / SEATS * sizeof *w->rows);
+  take_seat(&w->driver, &w->row_of_driver, 0);
+  for (int i = 0; w->callers && w->rows && i < plan->callers; i++)
+    take_seat(&w->callers[i], &w->rows[i / SEATS], i % SEATS);
+  if (w->callers && w->rows && pthread_create(&w->thread, NULL, drive, w) == 0)
+    return w;
   free(w->callers);
+  free(w->rows);
   free(w);
   return NULL;
 }
@@ -180,8 +212,7 @@ static const struct way ways[] = {
      .close = close_nothing,
      .call = call_nothing},
     {.name = "wakes",
-     .what =
-         "threads that only park, and one that wakes them: the most that blocking threads can do",
+     .what = "threads that only park, and one that wakes them: the most that one driver can do",
      .can = "threads open-loop batches tcp unix tls",
      .cannot = cannot,
      .open = open_wakes,

@@ -70,7 +70,7 @@ static void set_number(pmx_options *options, const char *name, long n)
   set(options, name, text);
 }
 
-/* "mux-spin" is mux, and so are "mux-callbacks" and "loop"; "hybrid-learn" is hybrid. */
+/* "hybrid-learn" is hybrid; "mux-lanes", "mux-spin", "mux-callbacks" and "loop" are mux. */
 static const char *strategy_of(const struct way *way)
 {
   if (strcmp(way->name, "pool") == 0)
@@ -93,6 +93,8 @@ static void set_all(pmx_options *options, const struct plan *plan)
     set_number(options, "pool.max_waiters", calls < 1000000 ? calls : 1000000);
   if (calls > 16384)
     set_number(options, "mux.max_inflight", calls < 1000000 ? calls : 1000000);
+  if (strcmp(plan->way->name, "mux-lanes") == 0)
+    set(options, "mux.lanes", "2");
   if (strcmp(plan->way->name, "mux-spin") == 0)
     set(options, "mux.spin", "50us");
   if (strcmp(plan->way->name, "hybrid-learn") == 0)
@@ -225,6 +227,10 @@ static const struct way ways[] = {
     {.name = "hybrid-learn",
      .what = "hybrid with hybrid.learn=on: what was answered with much before goes to the pool",
      .can = "threads callbacks futures transactions blocking" EVERYWHERE,
+     COMMON},
+    {.name = "mux-lanes",
+     .what = "mux with mux.lanes=2: two connections, with half of the callers each",
+     .can = "threads" EVERYWHERE,
      COMMON},
     {.name = "mux-spin",
      .what = "mux with mux.spin=50us: who reads for the others looks for so long before it sleeps",

@@ -19,6 +19,7 @@ COMPARED = {
     "pool.max_size",
     "pool.max_waiters",
     "pool.wait_timeout",
+    "mux.lanes",
     "mux.max_inflight",
     "mux.spin",
 }
