@@ -153,8 +153,10 @@ static void flush(struct link *l)
     if (n > 0)
       conn_sent(&l->conn, (size_t)n);
   } while (n >= 0 && (size_t)n == len);
-  if (n == NET_ERROR)
+  if (n == NET_ERROR && l->conn.phase == CONN_HANDSHAKE)
     receive(l, 1);
+  else if (n == NET_ERROR) /* what was said before a call is no answer to it */
+    die_lost(l, LOST_SENDING);
 }
 
 /* Does the I/O that is possible now. The events to wait for next; 0 = nothing is owed any more. */

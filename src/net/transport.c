@@ -99,6 +99,7 @@ int transport_connect(struct transport *t, const struct address *a, const struct
   int family = a->u.any.sa_family, err;
 
   transport_close(t);
+  t->send_err = 0;
   t->fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (t->fd < 0)
     return refuse(t, errno);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* last_words.c - a server that says why and hangs up, just before the login is sent: what is told
- * is what it said, not that sending failed. The C library's send() is replaced by one that lets
+ * is what it said, not that sending failed; and what it said before a call is not its answer. The C
+ * library's send() is replaced by one that lets
  * that happen first. */
 #include <errno.h>
 #include <poll.h>
@@ -25,6 +26,7 @@ static struct moment {
   int err;           /* of sending, from then on */
   pthread_t thread;
   atomic_bool come; /* with the next send() of that thread */
+  bool once;        /* and with no other */
   bool gone;        /* that was it */
 } moment;
 
@@ -45,6 +47,8 @@ ssize_t send(int fd, const void *bytes, size_t size, int flags)
     return syscall(SYS_sendto, fd, bytes, size, flags, NULL, 0);
   if (!moment.gone)
     hang_up(fd);
+  if (moment.once)
+    atomic_store(&moment.come, false);
   errno = moment.err;
   return -1;
 }
@@ -103,6 +107,29 @@ START_TEST(nothing)
 }
 END_TEST
 
+/* It is no answer to a call that has not left: with TLS what was sealed may have. */
+START_TEST(farewell)
+{
+  static const int errs[] = {EPIPE, ECONNRESET};
+
+  for (int i = 0; i < 2; i++) {
+    struct fake *fake = fake_for(&ways[_i], answer_values, NULL);
+    pmx_client *client = open_client(ways[_i].strategy, fake_url(fake), NULL);
+
+    get_value(client, "k");
+    moment = (struct moment){.fake = fake, .words = "-ERR idle\r\n", .err = errs[i], .once = true};
+    moment.thread = pthread_self();
+    atomic_store(&moment.come, true);
+    check_is_ok(pmx_command(client, "INCR k"));
+    ck_assert(moment.gone);
+    ck_assert_uint_eq(fake_accepted(fake), 2);
+    ck_assert_uint_eq(fake_seen(fake, "INCR"), 1);
+    close_client(client);
+    ck_assert(fake_stop(fake));
+  }
+}
+END_TEST
+
 /* With TLS 1.3 a client is done before the server has seen its certificate, or that it has none.
  * The network is slow, for the alert not to be there too early. */
 START_TEST(alert)
@@ -126,6 +153,7 @@ int main(void)
 
   add_for_ways(tc, refusal);
   add_for_ways(tc, nothing);
+  add_for_plain_ways_with(BORROWS, tc, farewell);
   add_for_strategies(tc, alert);
   return checks_run("last_words", tc);
 }
