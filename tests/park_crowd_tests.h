@@ -3,12 +3,13 @@
 #ifndef TESTS_PARK_CROWD_TESTS_H
 #define TESTS_PARK_CROWD_TESTS_H
 
-enum { CROWD = PARKERS_AT_HAND + PARK_SEATS + 4, CALLS = 300 };
+/* The first ones in a row of their own each, the others in three of the slab. */
+enum { ALONE = 10, CROWD = PARKERS_AT_HAND + PARK_SEATS + 4 + ALONE, CALLS = 300 };
 
 static struct {
   struct parker_slab slab;
   struct parker *parkers[CROWD];
-  struct parker caller;
+  struct parker caller, alone[ALONE];
   _Atomic int called[CROWD]; /* how often each was called so far */
   _Atomic int came, in_vain;
 } crowd;
@@ -71,8 +72,10 @@ START_TEST(who_is_woken_with_others_wakes_and_nobody_else)
   parker_slab_init(&crowd.slab);
   parker_init(&crowd.caller);
   for (int i = 0; i < CROWD; i++) {
-    crowd.parkers[i] = parker_get(&crowd.slab);
+    crowd.parkers[i] = i < ALONE ? &crowd.alone[i] : parker_get(&crowd.slab);
     ck_assert_ptr_nonnull(crowd.parkers[i]);
+    if (i < ALONE)
+      parker_init(crowd.parkers[i]);
     ck_assert_int_eq(thread_start(&threads[i], "come", come_when_called, &crowd.called[i]), 0);
   }
   call_all_out();
@@ -81,6 +84,8 @@ START_TEST(who_is_woken_with_others_wakes_and_nobody_else)
   ck_assert_int_eq(atomic_load(&crowd.came), CROWD * CALLS);
   in_vain = atomic_load(&crowd.in_vain);
   ck_assert_int_lt(in_vain, CROWD * CALLS / 100);
+  for (int i = 0; i < ALONE; i++)
+    parker_destroy(&crowd.alone[i]);
   parker_destroy(&crowd.caller);
   parker_slab_destroy(&crowd.slab);
 }

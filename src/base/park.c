@@ -13,7 +13,7 @@
  * woken, two or three system calls wake each, and nobody else. The owner reads the row's word
  * before it says that it sleeps; whoever wakes it changes that word afterwards, so either the
  * kernel does not let it sleep, or the wake finds it asleep. The row's word changes for others as
- * well: then the kernel sends it back once, and it tries again. */
+ * well: then the kernel sends it back, and it tries again. */
 #include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>

@@ -11,6 +11,7 @@
 #ifndef PARKERS_AT_HAND
 #define PARKERS_AT_HAND 16
 #endif
+_Static_assert(PARKERS_AT_HAND <= PARK_SEATS, "they sit in one row");
 
 /* Must not be moved: what is free is chained. */
 struct parker_slab {
