@@ -8,7 +8,7 @@
  * somebody reads them), DEADLINES TOKENS UNATTENDED (masks of callers), CLOSES (by the server), STALLS
  * (the tick kills the connection), TICKS (the tick arms a lane that nobody uses), DOWN (it begins
  * without a connection), CLOSE_EARLY (0 or 1), TIRED (a writer may stop before all is written), EARLY
- * (what nobody waits for may be written by who submits it), WAY (who submits may give way to others), LEAVE
+ * (what nobody waits for may be written by who submits it), WAY (who submits may let others come before he writes), LEAVE
  * (who submits may leave it to the driver whom a reply will wake; 2: whatever is the case; 0: nobody does).
  * Mutants (-DBREAK_…): each removes one rule, and spin must notice; -DDAMAGE leaves the check of
  * invariants out, so that it shows what comes of it. */
@@ -111,7 +111,7 @@ byte touching;       /* the socket is used without the lock */
 byte kicking;        /* how many are about to kick */
 short left, not_run; /* numbers of which a byte has left; that were reported NOT_RUN */
 byte finished;       /* callers */
-byte ways;           /* callers who give way, and will write */
+byte ways;           /* callers who let others come, and will write */
 bool lying;          /* what can be written was left to the driver, since he fell asleep */
 byte closes, stalls, ticks;
 
