@@ -291,18 +291,6 @@ END_TEST
 
 /* ---- closing ---- */
 
-struct flood {
-  struct raw *raw;
-  int err;
-};
-
-static void flood(void *arg)
-{
-  struct flood *fl = arg;
-
-  fl->err = raw_flood(fl->raw);
-}
-
 static bool is_flooded(void *c)
 {
   return fake_received(c) > 1 << 20;
@@ -313,8 +301,8 @@ START_TEST(close_is_no_reset_for_who_still_sends)
 {
   for (int round = 0; round < 10; round++) {
     struct fake *f = fake_start(&(struct fake_options){.over = (enum over)_i});
-    struct flood fl = {.raw = open_raw(f)};
-    struct background *thread = background_start(flood, &fl);
+    struct raw_flood fl = {.raw = open_raw(f)};
+    struct background *thread = background_start(raw_flood, &fl);
 
     ck_assert(fake_wait_accepted(f, 1, SOON));
     ck_assert(wait_for(is_flooded, fake_conn_at(f, 0), SOON));

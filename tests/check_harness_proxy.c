@@ -271,18 +271,6 @@ START_TEST(reset_and_close_end_both_sides_before_they_return)
 }
 END_TEST
 
-struct flood {
-  struct raw *raw;
-  int err;
-};
-
-static void flood(void *arg)
-{
-  struct flood *fl = arg;
-
-  fl->err = raw_flood(fl->raw);
-}
-
 static bool is_flooded(void *p)
 {
   return proxy_counts(p).bytes[PROXY_TO_SERVER] > 1 << 20;
@@ -293,8 +281,8 @@ START_TEST(close_is_no_reset_for_who_still_sends)
 {
   for (int round = 0; round < 10; round++) {
     struct row row = row_open(_i);
-    struct flood fl = {.raw = row.raw};
-    struct background *thread = background_start(flood, &fl);
+    struct raw_flood fl = {.raw = row.raw};
+    struct background *thread = background_start(raw_flood, &fl);
 
     ck_assert(wait_for(is_flooded, row.proxy, SOON));
     proxy_close(row.proxy);

@@ -79,14 +79,15 @@ bool raw_send(struct raw *r, const void *bytes, size_t len)
   return tls_end_write(r->tls, bytes, len) == (ssize_t)len && raw_flush(r);
 }
 
-int raw_flood(struct raw *r)
+void raw_flood(void *arg)
 {
+  struct raw_flood *flood = arg;
   static const char head[] = "*1\r\n$500000000\r\n", block[65536];
-  bool ok = send_all(r, head, sizeof(head) - 1);
+  bool ok = send_all(flood->raw, head, sizeof(head) - 1);
 
   while (ok)
-    ok = send_all(r, block, sizeof(block));
-  return errno;
+    ok = send_all(flood->raw, block, sizeof(block));
+  flood->err = errno;
 }
 
 static bool send_list(struct raw *r, const char *arg0, va_list more)

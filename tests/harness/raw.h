@@ -35,9 +35,13 @@ bool raw_was_told(const struct raw *); /* the other side said close_notify */
 bool raw_key_update(struct raw *); /* and asks for one in return */
 void raw_close(struct raw *); /* frees it, says no close_notify; NULL is ignored */
 bool raw_send(struct raw *, const void *bytes, size_t len); /* all of it, or false */
-/* Sends the beginning of a command without end until that fails: errno, EPIPE after the other
- * side's FIN. Plain only; another thread may read meanwhile. */
-int raw_flood(struct raw *);
+/* For a thread, with a struct raw_flood: sends the beginning of a command without end until that
+ * fails; err is EPIPE after the other side's FIN. Plain only; another thread may read meanwhile. */
+struct raw_flood {
+  struct raw *raw;
+  int err;
+};
+void raw_flood(void *arg);
 /* C strings, then NULL; sends and does not read. */
 bool raw_command(struct raw *, const char *arg0, ...) __attribute__((sentinel));
 /* The next reply as text (see wire_flatten; free it), or NULL: none in time, or the end. */
