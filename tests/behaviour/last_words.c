@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* last_words.c - a server that says why and hangs up, just before the login is sent: what is told
  * is what it said, not that sending failed; and what it said before a call is not its answer. The C
- * library's send() is replaced by one that lets
- * that happen first. */
+ * library's send() is replaced by one that lets that happen first. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -25,10 +24,12 @@ static struct moment {
   const char *words; /* NULL: the server needs no telling */
   int err;           /* of sending, from then on */
   pthread_t thread;
-  atomic_bool come; /* with the next send() of that thread */
-  bool once;        /* and with no other */
-  bool gone;        /* that was it */
+  bool once; /* one send() of that thread, not all from then on */
+  bool gone; /* that was it */
 } moment;
+
+/* With the next send() of its thread. Others send as well: they look at the moment after this. */
+static atomic_bool come;
 
 static void hang_up(int fd)
 {
@@ -43,12 +44,12 @@ static void hang_up(int fd)
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags)
 {
-  if (!atomic_load(&moment.come) || !pthread_equal(pthread_self(), moment.thread))
+  if (!atomic_load(&come) || !pthread_equal(pthread_self(), moment.thread))
     return syscall(SYS_sendto, fd, bytes, size, flags, NULL, 0);
   if (!moment.gone)
     hang_up(fd);
   if (moment.once)
-    atomic_store(&moment.come, false);
+    atomic_store(&come, false);
   errno = moment.err;
   return -1;
 }
@@ -61,7 +62,7 @@ static int credentials(void *ud, char *user, size_t user_size, char *password, s
   (void)password_size;
   user[0] = password[0] = '\0';
   moment.thread = pthread_self();
-  atomic_store(&moment.come, true);
+  atomic_store(&come, true);
   return 0;
 }
 
@@ -73,6 +74,7 @@ static void check_told(const char *strategy, const char *url, pmx_cause cause, c
   trust_for(options, url);
   pmx_options_set_credentials(options, credentials, NULL);
   ck_assert_ptr_null(pmx_open(url, options, &err));
+  atomic_store(&come, false);
   ck_assert(moment.gone);
   check_says(err, text);
   check_fails(err, PMX_NOT_RUN, cause);
@@ -119,7 +121,7 @@ START_TEST(farewell)
     get_value(client, "k");
     moment = (struct moment){.fake = fake, .words = "-ERR idle\r\n", .err = errs[i], .once = true};
     moment.thread = pthread_self();
-    atomic_store(&moment.come, true);
+    atomic_store(&come, true);
     check_is_ok(pmx_command(client, "INCR k"));
     ck_assert(moment.gone);
     ck_assert_uint_eq(fake_accepted(fake), 2);
