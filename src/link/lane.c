@@ -63,10 +63,14 @@ static void ensure_driver(struct lane *l)
     poke(l);
     return;
   }
+  l->handovers++;
+  if (lane_call_reader(l)) {
+    note_wake(l, &l->reader.parker);
+    return;
+  }
   newest = container_of(list_last(&l->parked), struct request, parked);
   newest->coming = 1;
   l->coming++;
-  l->handovers++;
   note_wake(l, atomic_load(&newest->parker));
 }
 
@@ -130,6 +134,13 @@ void lane_leave(struct lane *l)
 
 /* ---- requests begin and end ---- */
 
+/* From now on nothing waits for it here. */
+static void count_end(struct lane *l, const struct request *req)
+{
+  l->ended++;
+  l->callers -= req->attended;
+}
+
 void lane_not_coming(struct lane *l, struct request *req)
 {
   l->coming -= req->coming;
@@ -157,34 +168,15 @@ void lane_requeue(struct lane *l, struct list *after, struct request *req)
   enqueue(l, after, req);
 }
 
-/* Nobody comes to write it. Once as much waits here as the server has to do, and half of what is
- * usually under way or a buffer full, it gets this now, and works on it while the next ones are
- * queued: two writes keep both busy, more of them only cost. Whoever submits then takes the token
- * for a round. */
-static int is_worth_writing(const struct lane *l, const struct request *req)
+/* Once as much waits here as the server has to do, and half of what is usually under way or a
+ * buffer full, it gets this now, and works on it while the next ones are queued: two writes keep
+ * both busy, more of them only cost. */
+static int is_worth_writing(const struct lane *l, unsigned least)
 {
   unsigned half = l->usual / 2 < LANE_HALF_MAX ? l->usual / 2 : LANE_HALF_MAX;
 
-  return l->queued >= LANE_EARLY && l->queued >= l->link.conn.ring.count &&
-         (l->queued >= half || l->queued_bytes >= LANE_BUFFER) && !req->attended && !l->held &&
-         !l->writing && lane_writable(l);
-}
-
-/* Whoever reads sleeps until the next reply, which is owed and soon here, and writes after it. The
- * first few of those who were woken together and now come again, one after the other, leave what
- * they queue to it, or to the next one who does not: one write carries them all. */
-static int may_be_left(const struct lane *l)
-{
-  return l->expected > 0 && l->queued < LANE_LEFT_MAX && l->queued_bytes < LANE_LEFT_BYTES &&
-         l->reply_time < LANE_NEAR_NS;
-}
-
-void lane_write_left_locked(struct lane *l)
-{
-  if (!l->held || !l->blocked)
-    return;
-  lane_flush(l);
-  l->kick |= l->blocked && !l->writing && lane_writable(l);
+  return l->queued >= least && l->queued >= l->link.conn.ring.count &&
+         (l->queued >= half || l->queued_bytes >= LANE_BUFFER) && !l->writing && lane_writable(l);
 }
 
 void lane_submit_locked(struct lane *l, struct request *req)
@@ -194,14 +186,14 @@ void lane_submit_locked(struct lane *l, struct request *req)
   list_init(&req->parked);
   req->coming = req->attended;
   l->coming += req->attended;
+  l->callers += req->attended;
   enqueue(l, l->queue.prev, req);
-  l->expected -= req->attended && l->expected > 0;
-  if (req->attended && l->held && l->blocked && may_be_left(l))
-    return;
-  if (is_worth_writing(l, req))
-    lane_turn(l, 0);
-  else
-    lane_write_left_locked(l);
+  if (l->held && (l->blocked || (l->open && is_worth_writing(l, LANE_OPEN)))) {
+    lane_flush(l);
+    l->kick |= l->blocked && !l->writing && lane_writable(l);
+  } else if (!l->held && !req->attended && is_worth_writing(l, LANE_EARLY)) {
+    lane_turn(l, 0); /* nobody comes to write it: so its issuer takes the token for a round */
+  }
 }
 
 struct request *lane_first_queued(const struct lane *l)
@@ -221,9 +213,8 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
     l->kick = 1; /* it sleeps in poll, not on its parker */
   list_remove(&req->parked);
   lane_not_coming(l, req);
-  l->ended++;
+  count_end(l, req);
   req->ended_at = l->matched_at;
-  l->newest = l->matched_at - req->queued_at;
   req->reply = reply;
   if (req->timing)
     timing_answered(req->timing, reply);
@@ -233,7 +224,6 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
     return;
   }
   request_set_state(req, REQUEST_ENDED);
-  l->expected++;
   note_wake(l, parker);
 }
 
@@ -259,7 +249,7 @@ pmx_status lane_withdraw_locked(struct lane *l, struct request *req)
     conn_abandon(&l->link.conn, req);
     status = PMX_UNKNOWN;
   }
-  l->ended++;
+  count_end(l, req);
   l->given_up++;
   list_remove(&req->parked);
   lane_not_coming(l, req);

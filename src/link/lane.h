@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lane.h - a link that many callers share: one queue, one pipeline, one lock. Whoever waits drives
- * it: the holder of the driver token reads for everybody. The protocol, its states and why nobody
- * is left waiting (invariant T) are in docs/design.md, "The multiplexer".
+ * it: the holder of the driver token reads for everybody; for a crowd a thread of the library's does.
+ * The protocol, its states and why nobody is left waiting (invariant T) are in docs/design.md, "The
+ * multiplexer".
  *
  * A strategy embeds a lane, dials its link, and tells it when the connection is ready. `lock` is
  * the strategy's too: *_locked functions want it held, lane_enter and lane_leave take and drop it.
@@ -13,17 +14,27 @@
 #include "link/link.h"
 
 enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128, LANE_HALF_MAX = 256 };
-/* The one that makes so many, or so much, is written, and they with it. */
-enum { LANE_LEFT_MAX = 8, LANE_LEFT_BYTES = 4096 };
-#ifndef LANE_NEAR_NS
-#define LANE_NEAR_NS (200 * 1000) /* a server that answers so soon is near */
-#endif
 #ifndef LANE_EARLY
 #define LANE_EARLY 16 /* so many that nobody waits for are worth a write of their own */
 #endif
+#ifndef LANE_OPEN
+#define LANE_OPEN 4 /* so many are, while whoever reads is still waking others */
+#endif
+
+#ifndef LANE_CROWD
+#define LANE_CROWD 7 /* so many synchronous callers get a reader … */
+#endif
+#define LANE_CROWD_LEFT (LANE_CROWD * 3 / 4) /* … and keep it until they are fewer */
 
 struct lane_limits {
   uint32_t in_flight, abandoned;
+};
+
+struct reader { /* lane_reader.c */
+  struct thread thread;
+  struct parker parker;
+  struct job start;
+  uint8_t state, stop;
 };
 
 struct lane {
@@ -33,12 +44,11 @@ struct lane {
   /* what waits: QUEUED requests, in order; sleeping synchronous callers, the newest last */
   struct list queue, parked;
   unsigned queued;
+  unsigned callers;  /* synchronous ones, whose requests have not ended */
+  unsigned crowd;    /* the same when an answer comes: the most, fading */
   unsigned usual;    /* requests that are under way when an answer comes: the most, fading */
   size_t queued_bytes;
   unsigned coming;   /* threads that will look at the lane without being woken */
-  unsigned expected; /* callers woken by the last read that have not submitted again */
-  int64_t newest;     /* ns: how long the last one that ended had been waiting */
-  int64_t reply_time; /* ns: the same of the last one of each read, fading */
   /* the connection */
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
@@ -53,6 +63,7 @@ struct lane {
   uint64_t reads;  /* how often something was received, on all connections */
   /* who drives and who writes */
   uint8_t held, blocked, writing;
+  uint8_t open;        /* its holder has decoded all it read, and will write before it sleeps */
   uint8_t stuck;       /* the kernel took less than it was offered */
   uint8_t watches_out; /* who is blocked waits for room as well */
   uint8_t armed; /* the events that the reactor watches the socket for; its thread's to change */
@@ -74,6 +85,7 @@ struct lane {
   /* the reactor's side */
   struct source watch;
   struct job look;
+  struct reader reader;
   struct ticker *ticker; /* must run soon once nobody watches the socket */
   struct request down;   /* ends, on the reactor's thread, when a connection is closed for good */
 };
@@ -87,8 +99,6 @@ void lane_leave(struct lane *);
 /* Queues a NEW request, and may drop the lock meanwhile. An attended one's issuer will call
  * lane_wait. */
 void lane_submit_locked(struct lane *, struct request *);
-/* What was left to a driver who sleeps is written now. May drop the lock meanwhile. */
-void lane_write_left_locked(struct lane *);
 /* Its issuer gives it up. The status it is to end with: NOT_RUN or UNKNOWN, and nobody else
  * touches it any more; PMX_OK: it has ended, or is about to. */
 pmx_status lane_withdraw_locked(struct lane *, struct request *);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lane_drive.c - how synchronous callers wait: one of them holds the token and reads for all, the
- * others sleep until their requests have ended, or the token is theirs. */
+/* lane_drive.c - how synchronous callers wait: one of them, or the reader of a crowd, holds the
+ * token and reads for all; the others sleep until their requests have ended, or the token is
+ * theirs. */
 #include "base/clock.h"
 #include "link/lane_io.h"
 
-enum { MANY_WAKES = 16 };
+enum { MANY_WAKES = 16, IDLE_NS = 5 * 1000 * 1000 };
 
 /* Looks again and again instead of sleeping: a core that does not go idle wakes faster. */
 static unsigned look_for(struct transport *t, unsigned events, int64_t spin, int64_t deadline)
@@ -41,14 +42,47 @@ static unsigned await(struct lane *l, int64_t deadline)
   return ready;
 }
 
-/* Those that wake up now are about to submit again: what they queue travels in one write. Fewer of
- * them had better find a driver who sleeps, and write at once. */
-static void let_others_queue(struct lane *l)
+/* Those that wake up now are about to submit again: what they queue travels in one write, or in two
+ * (see is_worth_writing). Fewer of them had better find a driver who sleeps, and write at once. */
+static void let_others_queue(struct lane *l, unsigned many)
 {
-  if (l->wake_count < MANY_WAKES)
+  if (l->wake_count < many)
     return;
+  l->open = 1;
   lane_leave(l);
   lane_enter(l);
+  l->open = 0;
+}
+
+/* Sleeps once, and does what came. What it was; 0: time is up, perhaps. */
+static unsigned read_next(struct lane *l, int64_t deadline, unsigned many)
+{
+  unsigned ready = await(l, deadline);
+
+  if (ready & NET_OUT)
+    l->stuck = 0;
+  if (ready & NET_IN) {
+    lane_receive(l);
+    let_others_queue(l, many);
+  }
+  return ready;
+}
+
+static void take_token(struct lane *l, struct request *req, int64_t since)
+{
+  l->held = 1;
+  atomic_store(&l->driver, req);
+  if (lane_unseen(l, since))
+    lane_look_first(l); /* closed, or out of step: nobody knows yet */
+}
+
+static void give_token_back(struct lane *l)
+{
+  lane_flush(l); /* what came meanwhile; then the next one drives */
+  l->seen_at = l->now ? l->now : clock_ns();
+  atomic_store(&l->driver, NULL);
+  l->now = 0;
+  l->held = 0;
 }
 
 /* Until its own request has ended, its time is up, or it is cancelled. Reads for all meanwhile. */
@@ -56,34 +90,37 @@ static enum lane_wait_result drive(struct lane *l, struct request *req, const _A
 {
   enum lane_wait_result result = LANE_AGAIN;
 
-  l->held = 1;
-  atomic_store(&l->driver, req);
-  if (lane_unseen(l, req->queued_at))
-    lane_look_first(l); /* closed, or out of step: nobody knows yet */
+  take_token(l, req, req->queued_at);
   for (;;) {
     unsigned ready;
 
     lane_flush(l);
     if (request_state(req) == REQUEST_ENDED || !l->up || atomic_load(canceled))
       break;
-    ready = await(l, req->deadline);
-    if (ready & NET_OUT)
-      l->stuck = 0;
-    if (ready & NET_IN) {
-      lane_receive(l);
-      let_others_queue(l);
-    }
+    ready = read_next(l, req->deadline, MANY_WAKES);
     if (request_state(req) != REQUEST_ENDED && (!ready || clock_ns() >= req->deadline)) {
       result = LANE_TIMEOUT;
       break;
     }
   }
-  lane_flush(l); /* what came meanwhile; then the next one drives */
-  l->seen_at = l->now ? l->now : clock_ns();
-  atomic_store(&l->driver, NULL);
-  l->now = 0;
-  l->held = 0;
+  give_token_back(l);
   return result;
+}
+
+/* Between two calls of everybody nothing is owed: it waits for a moment, then leaves the lane to
+ * whoever comes. */
+void lane_read_for_all(struct lane *l)
+{
+  unsigned ready = 1;
+
+  take_token(l, NULL, clock_ns());
+  for (;;) {
+    lane_flush(l);
+    if (!l->up || l->crowd < LANE_CROWD_LEFT || (!ready && !lane_busy(l)))
+      break;
+    ready = read_next(l, lane_busy(l) ? TIME_FOREVER : time_after(clock_ns(), IDLE_NS), 1);
+  }
+  give_token_back(l);
 }
 
 /* Takes over the lock. */
@@ -126,7 +163,7 @@ enum lane_wait_result lane_wait(struct lane *l, struct request *req, const _Atom
     return wait_nested(env->reactor, req);
   lane_enter(l);
   lane_not_coming(l, req);
-  sleeps = l->held || !l->up;
+  sleeps = l->held || !l->up || lane_reader_comes(l);
   if (sleeps && atomic_load(&req->parker) && request_state(req) != REQUEST_ENDED)
     return sleep_once(l, req, canceled);
   if (!sleeps && request_state(req) != REQUEST_ENDED) {

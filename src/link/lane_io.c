@@ -8,12 +8,7 @@
 #include "call/reply.h"
 #include "call/timing.h"
 
-enum {
-  REPLIES_AT_ONCE = 64,
-  READS_AT_ONCE = 4,
-  WRITES_AT_ONCE = 4,
-  UNSEEN_NS = 1000 * 1000
-};
+enum { REPLIES_AT_ONCE = 64, READS_AT_ONCE = 4, WRITES_AT_ONCE = 4, UNSEEN_NS = 1000 * 1000 };
 enum { AMID_MESSAGE = 1, AMID_RECORD = 2 }; /* lane.amid */
 
 /* ---- out ---- */
@@ -164,14 +159,6 @@ static void note_amid(struct lane *l, int message)
     l->amid_at = clock_ns();
 }
 
-/* Notes how soon they were answered, as far as they were. */
-static void end_answered(struct lane *l)
-{
-  l->newest = l->reply_time;
-  lane_sort_out_ended(l, 0);
-  l->reply_time += (l->newest - l->reply_time) / 8;
-}
-
 static void match(struct lane *l, const struct batch *b)
 {
   struct conn *c = &l->link.conn;
@@ -195,7 +182,7 @@ static void match(struct lane *l, const struct batch *b)
   if (c->poisoned)
     lane_kill_locked(l, c->cause, c->text);
   else
-    end_answered(l);
+    lane_sort_out_ended(l, 0);
   l->matched_at = 0;
   lane_end_if_last(l);
 }
@@ -224,6 +211,13 @@ int lane_unseen(const struct lane *l, int64_t now)
   return l->quiet || now - l->seen_at > UNSEEN_NS;
 }
 
+/* The most there was lately. */
+static unsigned fading(unsigned most, unsigned now)
+{
+  most -= (most + 15) / 16;
+  return most > now ? most : now;
+}
+
 void lane_receive(struct lane *l)
 {
   char buf[CHANNEL_BUFFER];
@@ -231,10 +225,8 @@ void lane_receive(struct lane *l)
   ssize_t n = 0;
 
   l->quiet = 0;
-  l->expected = 0;
-  l->usual -= l->usual / 16;
-  if (l->usual < l->link.conn.ring.count)
-    l->usual = l->link.conn.ring.count;
+  l->usual = fading(l->usual, l->link.conn.ring.count);
+  l->crowd = fading(l->crowd, l->callers);
   for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
     lane_leave(l);
     n = channel_recv(&l->link.channel, buf, &bytes);
@@ -304,11 +296,13 @@ int lane_init(struct lane *l, struct link_env *env, const struct lane_limits *li
   source_init(&l->watch, &l->link.transport, lane_look_io);
   job_init(&l->look, lane_look_job);
   request_init(&l->down, REQUEST_COMMAND);
+  lane_reader_init(l);
   return 0;
 }
 
 void lane_destroy(struct lane *l)
 {
+  lane_reader_destroy(l);
   link_destroy(&l->link);
   lock_destroy(&l->lock);
   mem_free(l->out);

@@ -82,8 +82,6 @@ static pmx_reply *submit_to_lane(struct mux_lane *ml, struct request *req)
   int64_t now = req->queued_at;
 
   lane_enter(&ml->lane);
-  if (is_full(ml, req))
-    lane_write_left_locked(&ml->lane);
   failure = turned_away(ml, req);
   if (!failure) {
     if (ml->state == MUX_DOWN)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* atomics.h - included before everything else in the library's sources, for the simulator only:
  * makes each atomic load and store a scheduling point. Interleavings only: no weak memory. And how
- * near a server has to be for requests to be left to whoever reads: drawn by the seed, 0 or far. */
+ * many sleeping callers are a crowd: drawn by the seed. */
 #ifndef PMX_SIM_ATOMICS_H
 #define PMX_SIM_ATOMICS_H
 #include <stdatomic.h>
 
 void sim_atomic_point(void);
-extern long long sim_near_ns;
-#define LANE_NEAR_NS sim_near_ns
+extern unsigned sim_crowd;
+#define LANE_CROWD sim_crowd
 
 #undef atomic_load
 #undef atomic_load_explicit

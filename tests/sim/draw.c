@@ -3,6 +3,7 @@
  * network and server behave. */
 #include "sim/caller.h"
 #include "sim/secure.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,7 +279,7 @@ void draw_live_option_set(const char *name, const char *value)
 
 /* ---- faults ---- */
 
-long long sim_near_ns;
+unsigned sim_crowd; /* of callers, who have a reader: none in half of the seeds */
 
 static unsigned some_rate(unsigned most)
 {
@@ -327,7 +328,7 @@ void draw_faults(void)
   struct world *w = &world_of_seed;
 
   draw_nature();
-  sim_near_ns = seed_bits() >> 61 & 1 ? SIM_S : 0;
+  sim_crowd = seed_bits() >> 61 & 1 ? 1 + (unsigned)(seed_bits() >> 59 & 3) : UINT_MAX;
   if (has_tls())
     draw_tls_nature();
   faults.on = 1;

@@ -189,19 +189,13 @@ static int could_be_written(const struct stream *s, const struct waiting *w)
   return owed(s) < rest_limits.in_flight && abandoned(s) < rest_limits.abandoned;
 }
 
-/* To whoever reads, until the next reply. */
-static int may_be_left(const struct stream *s, const struct waiting *w)
-{
-  return sim_near_ns > 0 && !w->unattended && owed(s) > 0;
-}
-
 /* Of which the library knows that nothing left: no connection died with the beginning of it. */
 static void check_unsent(const struct waiting *w)
 {
   if (gives_up(w) || network_half_heads())
     return;
   for (unsigned i = 0; i < open_count; i++)
-    if (could_be_written(open_streams[i], w) && !may_be_left(open_streams[i], w))
+    if (could_be_written(open_streams[i], w))
       fail("T: call %u waits, and nobody writes it on conn %u", w->call, open_streams[i]->id);
   if (rest_limits.fails_offline && w->rest < rest_limits.dial_failed)
     fail("call %u waits, and the connect failed, and offline=fail", w->call);
