@@ -76,9 +76,16 @@ static void take_token(struct lane *l, struct request *req, int64_t since)
     lane_look_first(l); /* closed, or out of step: nobody knows yet */
 }
 
+/* What has ended is told before: who closes the client waits for the token, and for nothing that a
+ * reader tells later, who has no reference of its own. */
 static void give_token_back(struct lane *l)
 {
   lane_flush(l); /* what came meanwhile; then the next one drives */
+  while (!list_empty(&l->finished)) {
+    lane_leave(l);
+    lane_enter(l);
+    lane_flush(l);
+  }
   l->seen_at = l->now ? l->now : clock_ns();
   atomic_store(&l->driver, NULL);
   l->now = 0;

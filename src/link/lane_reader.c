@@ -7,6 +7,7 @@
  * Its state is the lane's, under the lane's lock: */
 #include "base/clock.h"
 #include "link/lane_io.h"
+#include "net/tls_context.h"
 
 enum reader_state {
   READER_NONE,    /* there is no thread. The first crowd → WANTED */
@@ -71,6 +72,7 @@ static void reader_run(void *arg)
       come(l);
   }
   lane_leave(l);
+  tls_end_thread();
 }
 
 static void reader_start(struct job *job)
