@@ -40,14 +40,18 @@ static void note_wake(struct lane *l, struct parker *parker)
     l->wakes[l->wake_count++] = parker;
 }
 
-/* Somebody reads and writes it, will look at it, or is about to. */
+/* The reactor does, or is about to look. Whoever writes looks again when it is done. */
+static int is_watched(const struct lane *l)
+{
+  return l->poked || ((l->armed & NET_IN) && (l->writing || !lane_writable(l)) &&
+                      (!l->stuck || (l->armed & NET_OUT)));
+}
+
+/* Somebody reads and writes it, or will. Where callers sleep it has to be one who runs no user
+ * code: the reactor may be in a callback that waits for one of them. */
 static int is_attended_to(const struct lane *l)
 {
-  if (l->held || l->coming || l->poked)
-    return 1;
-  /* Watched, and idle: whoever writes looks again when it is done. */
-  return (l->armed & NET_IN) && (l->writing || !lane_writable(l)) &&
-         (!l->stuck || (l->armed & NET_OUT));
+  return l->held || l->coming || (list_empty(&l->parked) && is_watched(l));
 }
 
 /* Invariant T: what is to be written or read has somebody who will do it. */
@@ -63,7 +67,6 @@ static void ensure_driver(struct lane *l)
     poke(l);
     return;
   }
-  l->handovers++;
   if (lane_call_reader(l)) {
     note_wake(l, &l->reader.parker);
     return;
@@ -71,6 +74,7 @@ static void ensure_driver(struct lane *l)
   newest = container_of(list_last(&l->parked), struct request, parked);
   newest->coming = 1;
   l->coming++;
+  l->handovers++;
   note_wake(l, atomic_load(&newest->parker));
 }
 
@@ -188,12 +192,12 @@ void lane_submit_locked(struct lane *l, struct request *req)
   l->coming += req->attended;
   l->callers += req->attended;
   enqueue(l, l->queue.prev, req);
-  if (l->held && (l->blocked || (l->open && is_worth_writing(l, LANE_OPEN)))) {
-    lane_flush(l);
-    l->kick |= l->blocked && !l->writing && lane_writable(l);
-  } else if (!l->held && !req->attended && is_worth_writing(l, LANE_EARLY)) {
+  if (l->held && l->blocked && !lane_busy(l) && lane_unseen(l, req->queued_at))
+    l->kick = 1; /* its holder looks before anything is written, as who takes the token does */
+  else if (l->held && (l->blocked || (l->open && is_worth_writing(l, LANE_OPEN))))
+    lane_write_for_holder(l);
+  else if (!l->held && !req->attended && is_worth_writing(l, LANE_EARLY))
     lane_turn(l, 0); /* nobody comes to write it: so its issuer takes the token for a round */
-  }
 }
 
 struct request *lane_first_queued(const struct lane *l)

@@ -26,7 +26,7 @@ static unsigned look_for(struct transport *t, unsigned events, int64_t spin, int
 static unsigned await(struct lane *l, int64_t deadline)
 {
   unsigned events = NET_IN | (l->stuck ? (unsigned)NET_OUT : 0), ready;
-  int64_t spin = l->spin;
+  int64_t spin = lane_busy(l) ? l->spin : 0;
 
   if (!l->writing && lane_writable(l))
     return NET_IN;
@@ -49,6 +49,7 @@ static void let_others_queue(struct lane *l, unsigned many)
   if (l->wake_count < many)
     return;
   l->open = 1;
+  l->now = 0; /* they do so later than that */
   lane_leave(l);
   lane_enter(l);
   l->open = 0;
@@ -115,17 +116,20 @@ static enum lane_wait_result drive(struct lane *l, struct request *req, const _A
 }
 
 /* Between two calls of everybody nothing is owed: it waits for a moment, then leaves the lane to
- * whoever comes. */
+ * whoever comes. What came late meanwhile, or was said before a call, does not meet that. */
 void lane_read_for_all(struct lane *l)
 {
-  unsigned ready = 1;
+  unsigned ready = NET_IN;
 
   take_token(l, NULL, clock_ns());
   for (;;) {
+    if (!(ready & NET_IN) && !lane_busy(l) && !list_empty(&l->queue))
+      lane_look_first(l);
     lane_flush(l);
     if (!l->up || l->crowd < LANE_CROWD_LEFT || (!ready && !lane_busy(l)))
       break;
-    ready = read_next(l, lane_busy(l) ? TIME_FOREVER : time_after(clock_ns(), IDLE_NS), 1);
+    l->seen_at = clock_ns();
+    ready = read_next(l, lane_busy(l) ? TIME_FOREVER : time_after(l->seen_at, IDLE_NS), 1);
   }
   give_token_back(l);
 }

@@ -106,13 +106,22 @@ static void sent(struct lane *l, ssize_t n)
     l->kick = 1;
 }
 
-void lane_flush(struct lane *l)
+/* The token's holder has bytes in its hands, or may have: what it has not decoded yet could be
+ * taken for the answer to what others write meanwhile. It writes itself before it sleeps. */
+static int is_holder_reading(const struct lane *l)
+{
+  return l->held && !l->blocked && !l->open;
+}
+
+static void flush(struct lane *l, int is_holder)
 {
   if (l->writing)
     return;
   for (int round = 0; round < WRITES_AT_ONCE && lane_writable(l); round++) {
     ssize_t n;
 
+    if (!is_holder && is_holder_reading(l))
+      return;
     if (l->out_sent == l->out_len)
       fill(l);
     if (l->out_len == 0 && !channel_held(&l->link.channel))
@@ -128,6 +137,17 @@ void lane_flush(struct lane *l)
     l->now = 0;
     sent(l, n);
   }
+}
+
+void lane_flush(struct lane *l)
+{
+  flush(l, 1);
+}
+
+void lane_write_for_holder(struct lane *l)
+{
+  flush(l, 0);
+  l->kick |= l->blocked && !l->writing && lane_writable(l);
 }
 
 /* ---- in ---- */

@@ -6,8 +6,11 @@
 
 /* lane_io.c */
 int lane_writable(const struct lane *); /* 1: something queued may be written now */
-/* Writes what is queued, unless somebody does already. Drops the lock meanwhile. */
+/* Writes what is queued, unless somebody does already. For the holder of the token. Drops the lock
+ * meanwhile. */
 void lane_flush(struct lane *);
+/* The same for others, as long as it sleeps or is open. */
+void lane_write_for_holder(struct lane *);
 /* Reads what is there, and ends what it answers. For the holder of the token. Drops the lock. */
 void lane_receive(struct lane *);
 /* The same before the first write after a while: what is half there has been so for as long. */
