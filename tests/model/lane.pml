@@ -8,8 +8,7 @@
  * somebody reads them), DEADLINES TOKENS UNATTENDED (masks of callers), CLOSES (by the server), STALLS
  * (the tick kills the connection), TICKS (the tick arms a lane that nobody uses), DOWN (it begins
  * without a connection), CLOSE_EARLY (0 or 1), TIRED (a writer may stop before all is written), EARLY
- * (what nobody waits for may be written by who submits it), WAY (who submits may let others come before he writes), LEAVE
- * (who submits may leave it to the driver whom a reply will wake; 2: whatever is the case; 0: nobody does).
+ * (what nobody waits for may be written by who submits it).
  * Mutants (-DBREAK_…): each removes one rule, and spin must notice; -DDAMAGE leaves the check of
  * invariants out, so that it shows what comes of it. */
 #ifndef CALLERS
@@ -56,12 +55,6 @@
 #endif
 #ifndef EARLY
 #define EARLY 0
-#endif
-#ifndef WAY
-#define WAY 0
-#endif
-#ifndef LEAVE
-#define LEAVE 1
 #endif
 
 #define REACTOR CALLERS
@@ -111,8 +104,6 @@ byte touching;       /* the socket is used without the lock */
 byte kicking;        /* how many are about to kick */
 short left, not_run; /* numbers of which a byte has left; that were reported NOT_RUN */
 byte finished;       /* callers */
-byte ways;           /* callers who let others come, and will write */
-bool lying;          /* what can be written was left to the driver, since he fell asleep */
 byte closes, stalls, ticks;
 
 #define busy (in_flight > 0)
@@ -124,8 +115,6 @@ byte closes, stalls, ticks;
 #else
 #define writable (up && !stuck && may_take)
 #endif
-/* All that was taken from the queue has left. */
-#define none_unsent (!to_send && (hung_up || (on_wire == in_flight && !half_sent)))
 #define unread (2 * (on_wire - answered) - half_sent - half_read)
 #define ready_in (answered > received || hung_up)
 #define ready_out (unread < ROOM || hung_up)
@@ -190,11 +179,10 @@ inline check_invariants()
   /* T: somebody looks after the work, and writes what can be written. */
   assert(!up || !has_work || held || coming || poked || watched);
   assert(!writable || writing || held || coming || poked);
-  /* Nobody sleeps in poll who should do something, or whom no reply will wake. What was left to him can
-   * wait for that. */
+  /* Nobody sleeps in poll who should do something, or whom no reply will wake. */
   assert(!blocked || (wakes & KICK) || kicking || kicked ||
-    (up && (!stuck || watches_out) && (!writable || writing || ways || (lying && none_unsent)) &&
-      (busy || writing) && state[held - 1] != ENDED && !HAS(canceled, held - 1)));
+    (up && (!stuck || watches_out) && (!writable || writing) && (busy || writing) &&
+      state[held - 1] != ENDED && !HAS(canceled, held - 1)));
   assert(!dying || held || writing || poked)
 #else
   skip
@@ -387,7 +375,6 @@ inline begin_flush(who)
   if
   :: !writing && writable ->
     writing = who + 1;
-    lying = false;
     d_step {
       do
       :: may_take ->
@@ -531,7 +518,7 @@ inline match()
 
 /* ---- a caller: lane_submit and lane_wait, or a request that nobody waits for ---- */
 
-mtype = { SUBMIT, WAITS, WRITE, SEND, ACCOUNT, LOOK, PARK, POLL, RECEIVE, MATCH, FLUSH, GIVE_UP, AWAIT, OVER, IDLE,
+mtype = { SUBMIT, WRITE, SEND, ACCOUNT, LOOK, PARK, POLL, RECEIVE, MATCH, FLUSH, GIVE_UP, AWAIT, OVER, IDLE,
   READY };
 
 #define unattended HAS(UNATTENDED, me)
@@ -569,41 +556,12 @@ inline return_from_poll()
   :: poll_returns
   :: mortal -> expired = true
   fi;
-  blocked = false; kicked = false; lying = false;
+  blocked = false; kicked = false;
   stuck = stuck && !(watches_out && ready_out);
   watches_out = false;
   if
   :: ready_in -> at = RECEIVE
   :: else -> touching = touching & ~READS; at = FLUSH
-  fi
-}
-
-/* Others who were woken by the same read have not come back: one write for all, of the last of them or of
- * the driver, when a reply has woken him. Whether they come, and how soon a reply does, is left open. */
-#if LEAVE < 2
-#define may_leave (LEAVE && held && blocked && !unattended && writable && !writing && busy && !to_send)
-#else
-#define may_leave true
-#endif
-#if defined(BREAK_LEFT_PARKS_BLINDLY) || defined(BREAK_LEFT_DRIVES_BLINDLY)
-#define LEFT READY
-#else
-#define LEFT LOOK
-#endif
-
-/* It is queued. Who sleeps in poll does not know. */
-inline leave_or_write()
-{
-  if
-  :: may_leave -> lying = lying || blocked; at = (unattended -> AWAIT : LEFT)
-  :: held && blocked ->
-#ifndef BREAK_LATER_DOES_NOT_WRITE
-    at = WRITE
-#else
-    at = (lying -> LOOK : WRITE);
-    lying = false
-#endif
-  :: !(held && blocked) -> at = (unattended -> AWAIT : LOOK)
   fi
 }
 
@@ -636,8 +594,6 @@ inline take_token()
 /* Mutants that do not flush when they should. */
 #if defined(BREAK_NO_LAST_FLUSH)
 #define lazy (at == FLUSH && leaves)
-#elif defined(BREAK_NO_FLUSH_AFTER_READ)
-#define lazy (was == MATCH && !leaves && state[me] == SENT) /* its own one has been written */
 #elif defined(BREAK_BLOCK_WITH_QUEUE)
 #define lazy (was == MATCH)
 #else
@@ -647,20 +603,14 @@ inline take_token()
 /* A driver goes when its own request has ended, or it is given up, or the connection is lost. */
 #define leaves (unattended || state[me] == ENDED || expired || HAS(canceled, me) || !up)
 
-inline sleep()
-{
-  blocked = true; watches_out = stuck;
-  at = POLL
-}
-
 inline await()
 {
   touching = touching | READS;
   if
-#if !defined(BREAK_BLOCK_WITH_QUEUE) && !defined(BREAK_NO_FLUSH_AFTER_READ)
+#ifndef BREAK_BLOCK_WITH_QUEUE
   :: writable && !writing -> at = RECEIVE /* others queue faster than is written */
 #endif
-  :: else -> sleep()
+  :: else -> blocked = true; watches_out = stuck; at = POLL
   fi
 }
 
@@ -714,19 +664,9 @@ proctype caller(byte me)
 #ifdef BREAK_LATE_TICKET
   :: atomic { !mine && at == READY -> asleep = asleep | BIT(me); at = PARK }
 #endif
-#ifdef BREAK_LEFT_PARKS_BLINDLY
-  :: atomic { !mine && at == READY -> not_coming(me); park(); lane_leave() }
-#endif
-#ifdef BREAK_LEFT_DRIVES_BLINDLY
-  :: atomic { !mine && at == READY && (held || !up || state[me] == ENDED) -> at = LOOK }
-  :: atomic {
-      !mine && at == READY && !held && up && state[me] != ENDED ->
-      not_coming(me); held = me + 1; touching = touching | READS; sleep(); lane_leave()
-    }
-#endif
   :: atomic { !mine && at == OVER -> finished++; break }
   :: atomic { /* with the lock */
-      !mine && ((at == SUBMIT && its_turn) || at == WAITS || at == ACCOUNT || at == MATCH || at == GIVE_UP ||
+      !mine && ((at == SUBMIT && its_turn) || at == ACCOUNT || at == MATCH || at == GIVE_UP ||
         (at == POLL && (mortal || poll_returns)) ||
         (state[me] != ENDED && ((at == LOOK && !expired && !HAS(canceled, me)) || (at == AWAIT && mortal) ||
           (at == PARK && unparked)))) ->
@@ -736,17 +676,10 @@ proctype caller(byte me)
         lane_submit();
         if
         :: state[me] == ENDED -> at = (unattended -> AWAIT : LOOK)
-        :: state[me] == QUEUED -> leave_or_write()
-        :: WAY && held && blocked && !unattended && writable && !writing -> ways++; at = WAITS
-        :: EARLY && unattended && !held && writable && !writing -> take_token()
+        :: state[me] == QUEUED && held && blocked -> at = WRITE
+        :: state[me] == QUEUED && EARLY && unattended && !held && writable && !writing -> take_token()
+        :: state[me] == QUEUED && !(held && blocked) -> at = (unattended -> AWAIT : LOOK)
         fi
-      :: at == WAITS ->
-        ways--;
-#ifndef BREAK_WAY_FORGOTTEN
-        leave_or_write()
-#else
-        at = LOOK
-#endif
       :: at == LOOK ->
         not_coming(me);
         if
