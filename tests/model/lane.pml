@@ -8,7 +8,9 @@
  * somebody reads them), DEADLINES TOKENS UNATTENDED (masks of callers), CLOSES (by the server), STALLS
  * (the tick kills the connection), TICKS (the tick arms a lane that nobody uses), DOWN (it begins
  * without a connection), CLOSE_EARLY (0 or 1), TIRED (a writer may stop before all is written), EARLY
- * (what nobody waits for may be written by who submits it).
+ * (what nobody waits for may be written by who submits it), READER (there is one, whom a crowd calls; 2: he does
+ * not go before he has read something), OPEN (who has read may let others write before he does), STRAYS
+ * (replies that the server was not asked for).
  * Mutants (-DBREAK_…): each removes one rule, and spin must notice; -DDAMAGE leaves the check of
  * invariants out, so that it shows what comes of it. */
 #ifndef CALLERS
@@ -57,13 +59,26 @@
 #define EARLY 0
 #endif
 
+#ifndef READER
+#define READER 0
+#endif
+#ifndef OPEN
+#define OPEN 0
+#endif
+#ifndef STRAYS
+#define STRAYS 0
+#endif
+
+/* Numbers of threads, after the callers'. */
 #define REACTOR CALLERS
+#define CROWDS (CALLERS + 1) /* reader */
 #define BIT(n) (1 << (n))
 #define HAS(mask, n) (((mask) >> (n)) & 1)
 
 /* Every request has a number of its own, which the server sends back. */
 #define NUMBERS (CALLERS * REQUESTS)
 #define owner(number) ((number) / REQUESTS)
+#define STRAY NUMBERS /* a reply to none of them */
 
 /* ---- requests: one at a time for each caller. GONE: its memory is somebody else's ---- */
 mtype = { GONE, QUEUED, SENT, ENDED };
@@ -84,12 +99,21 @@ byte held, writing;       /* 1 + who */
 bool up, dying, dialling; /* no connection at all: none of them */
 bool last;                /* the client is being closed */
 bool blocked, watches_out, stuck, quiet;
+#if OPEN
+bool opened; /* in the code: open */
+#endif
+#if READER
+mtype = { STARTED, AWAY, CALLED, DRIVES, JOINED };
+mtype reader = STARTED;
+bool stop;      /* he is to end */
+bool soon_back; /* he sleeps in poll for a moment only */
+#endif
 bool armed, armed_out, poked;
 byte wakes; /* noted for lane_leave: callers, KICK */
 #define KICK BIT(CALLERS)
 
 /* ---- the system ---- */
-byte wire[NUMBERS], on_wire; /* numbers */
+byte wire[NUMBERS + STRAYS], on_wire; /* numbers */
 byte answered;               /* the first of them, which are replies by now */
 byte received;               /* the first of these, which the token's holder has in its hands */
 bool half_sent, half_read;   /* of the last one only the first half was sent; the server has read it */
@@ -104,7 +128,13 @@ byte touching;       /* the socket is used without the lock */
 byte kicking;        /* how many are about to kick */
 short left, not_run; /* numbers of which a byte has left; that were reported NOT_RUN */
 byte finished;       /* callers */
-byte closes, stalls, ticks;
+byte closes, stalls, ticks, strays;
+#if READER
+bool arrived; /* the token was taken by a caller who had not slept before */
+#endif
+#if STRAYS
+short hasty; /* numbers taken to be written while there were replies in somebody's hands */
+#endif
 
 #define busy (in_flight > 0)
 #define has_work (queued > 0 || busy)
@@ -120,7 +150,7 @@ byte closes, stalls, ticks;
 #define ready_out (unread < ROOM || hung_up)
 
 /* Scratch: dead outside of one indivisible step. */
-hidden byte i, k, n, c, was, wrote;
+hidden byte i, k, n, c, was, wrote, got;
 
 /* ---- lane.c: the lock is dropped ---- */
 
@@ -157,6 +187,21 @@ inline nudge_one()
 #define watched (armed && (!writable || writing) && (!stuck || armed_out))
 #endif
 
+inline lane_call_reader()
+{
+  reader = CALLED;
+#ifndef BREAK_READER_NOT_COMING
+  coming = coming | BIT(CROWDS);
+#endif
+  wakes = wakes | BIT(CROWDS)
+}
+
+#ifndef BREAK_READER_CALLED_EARLY
+#define may_be_called (reader == AWAY)
+#else
+#define may_be_called (reader == AWAY || reader == STARTED)
+#endif
+
 inline ensure_driver()
 {
   if
@@ -166,11 +211,20 @@ inline ensure_driver()
   :: up && !held && !coming && !poked && !watched && has_work ->
     if
     :: parked -> nudge_one()
+#if READER
+    :: parked && may_be_called -> lane_call_reader() /* if it is a crowd */
+#endif
     :: else -> poke()
     fi
   :: else
   fi
 }
+
+#if READER
+#define is_soon_back soon_back
+#else
+#define is_soon_back false
+#endif
 
 /* What holds whenever somebody drops the lock. */
 inline check_invariants()
@@ -181,8 +235,8 @@ inline check_invariants()
   assert(!writable || writing || held || coming || poked);
   /* Nobody sleeps in poll who should do something, or whom no reply will wake. */
   assert(!blocked || (wakes & KICK) || kicking || kicked ||
-    (up && (!stuck || watches_out) && (!writable || writing) && (busy || writing) &&
-      state[held - 1] != ENDED && !HAS(canceled, held - 1)));
+    (up && (!stuck || watches_out) && (!writable || writing) && (busy || writing || is_soon_back) &&
+      (held > CALLERS || (state[held - 1] != ENDED && !HAS(canceled, held - 1)))));
   assert(!dying || held || writing || poked)
 #else
   skip
@@ -302,7 +356,11 @@ inline lane_kill()
   up = false; dying = true;
 #ifndef BREAK_NO_KICK_AT_DEATH
   if
+#ifndef BREAK_READER_NO_KICK
   :: blocked -> wakes = wakes | KICK
+#else
+  :: blocked && held <= CALLERS -> wakes = wakes | KICK
+#endif
   :: else
   fi;
 #endif
@@ -383,6 +441,9 @@ inline begin_flush(who)
         lane_dequeue(c);
         state[c] = SENT;
         ring[in_flight] = number[c];
+#if STRAYS
+        hasty = hasty | (received > 0 && was != WRITE -> BIT(number[c]) : 0);
+#endif
         in_flight++
       :: else -> break
       od;
@@ -483,16 +544,25 @@ inline match()
 {
   touching = touching & ~READS;
   quiet = false;
+  got = received;
   do
-  :: up && received > 0 ->
+#if STRAYS
+  :: up && received > 0 && wire[0] == STRAY -> /* the connection ends, for what it answers gets what is wrong */
+    assert(!in_flight || offered < 2 || !HAS(hasty, ring[0]));
+    lane_kill()
+#endif
+  :: up && received > 0 && wire[0] != STRAY ->
     assert(in_flight > 0 && offered >= 2); /* it was asked for */
     n = ring[0];
     assert(wire[0] == n);
     for (k : 1 .. NUMBERS - 1) {
-      ring[k - 1] = ring[k];
+      ring[k - 1] = ring[k]
+    }
+    ring[NUMBERS - 1] = 0;
+    for (k : 1 .. NUMBERS + STRAYS - 1) {
       wire[k - 1] = wire[k]
     }
-    ring[NUMBERS - 1] = 0; wire[NUMBERS - 1] = 0;
+    wire[NUMBERS + STRAYS - 1] = 0;
     in_flight--; on_wire--; answered--; received--;
     offered = offered - 2;
     if
@@ -519,7 +589,7 @@ inline match()
 /* ---- a caller: lane_submit and lane_wait, or a request that nobody waits for ---- */
 
 mtype = { SUBMIT, WRITE, SEND, ACCOUNT, LOOK, PARK, POLL, RECEIVE, MATCH, FLUSH, GIVE_UP, AWAIT, OVER, IDLE,
-  READY };
+  READY, OPENED };
 
 #define unattended HAS(UNATTENDED, me)
 #define mortal HAS(DEADLINES, me)
@@ -565,6 +635,35 @@ inline return_from_poll()
   fi
 }
 
+/* let_others_queue: while he wakes those whose replies he has read. */
+inline after_read()
+{
+  at = FLUSH;
+#if OPEN
+  if
+  :: wakes & ~KICK -> opened = true; at = OPENED
+  :: true
+  fi
+#endif
+}
+
+inline close_window()
+{
+#if OPEN
+  opened = false;
+#endif
+  at = FLUSH
+}
+
+/* Whether it is worth it is left open. */
+#if !OPEN
+#define may_write_now false
+#elif !defined(BREAK_OPEN_WHILE_READING)
+#define may_write_now (opened && writable && !writing)
+#else
+#define may_write_now (held && !blocked && writable && !writing)
+#endif
+
 /* lane_unseen: the beginning of a reply, or the end of the file, may have come meanwhile. */
 inline look_first()
 {
@@ -579,6 +678,17 @@ inline take_token()
   held = me + 1;
   look_first()
 }
+
+#if READER
+#define set_arrived(is) arrived = is
+#else
+#define set_arrived(is) skip
+#endif
+#if READER && !defined(BREAK_READER_PASSED)
+#define reader_comes (reader == CALLED)
+#else
+#define reader_comes false
+#endif
 
 /* Mutants that drop the lock without a look at T, told by what was done last under it. */
 #if defined(BREAK_LEAVE_WITHOUT_ENSURE)
@@ -596,6 +706,8 @@ inline take_token()
 #define lazy (at == FLUSH && leaves)
 #elif defined(BREAK_BLOCK_WITH_QUEUE)
 #define lazy (was == MATCH)
+#elif defined(BREAK_OPEN_NOT_WRITTEN)
+#define lazy (was == OPENED)
 #else
 #define lazy false
 #endif
@@ -607,7 +719,7 @@ inline await()
 {
   touching = touching | READS;
   if
-#ifndef BREAK_BLOCK_WITH_QUEUE
+#if !defined(BREAK_BLOCK_WITH_QUEUE) && !defined(BREAK_OPEN_NOT_WRITTEN)
   :: writable && !writing -> at = RECEIVE /* others queue faster than is written */
 #endif
   :: else -> blocked = true; watches_out = stuck; at = POLL
@@ -666,7 +778,7 @@ proctype caller(byte me)
 #endif
   :: atomic { !mine && at == OVER -> finished++; break }
   :: atomic { /* with the lock */
-      !mine && ((at == SUBMIT && its_turn) || at == ACCOUNT || at == MATCH || at == GIVE_UP ||
+      !mine && ((at == SUBMIT && its_turn) || at == ACCOUNT || at == MATCH || at == OPENED || at == GIVE_UP ||
         (at == POLL && (mortal || poll_returns)) ||
         (state[me] != ENDED && ((at == LOOK && !expired && !HAS(canceled, me)) || (at == AWAIT && mortal) ||
           (at == PARK && unparked)))) ->
@@ -676,14 +788,14 @@ proctype caller(byte me)
         lane_submit();
         if
         :: state[me] == ENDED -> at = (unattended -> AWAIT : LOOK)
-        :: state[me] == QUEUED && held && blocked -> at = WRITE
+        :: state[me] == QUEUED && ((held && blocked) || may_write_now) -> at = WRITE
         :: state[me] == QUEUED && EARLY && unattended && !held && writable && !writing -> take_token()
         :: state[me] == QUEUED && !(held && blocked) -> at = (unattended -> AWAIT : LOOK)
         fi
       :: at == LOOK ->
         not_coming(me);
         if
-        :: up && !held -> take_token()
+        :: up && !held && !reader_comes -> set_arrived(true); take_token()
         :: else -> park()
         fi
       :: at == PARK ->
@@ -698,7 +810,8 @@ proctype caller(byte me)
         :: else -> at = LOOK
         fi
       :: at == POLL -> return_from_poll()
-      :: at == MATCH -> d_step { match() }; at = FLUSH
+      :: at == MATCH -> d_step { match() }; after_read()
+      :: at == OPENED -> close_window()
       :: at == ACCOUNT -> account(); at = next; was = next; next = 0
       :: at == GIVE_UP || at == AWAIT -> lane_withdraw(me); at = LOOK
       fi;
@@ -715,6 +828,7 @@ proctype caller(byte me)
 #ifndef DAMAGE
           assert(TIRED || !writable || writing); /* or it is written late */
 #endif
+          set_arrived(false);
           held = 0;
           was = FLUSH;
           at = (unattended -> AWAIT : LOOK)
@@ -732,16 +846,185 @@ proctype caller(byte me)
   od
 }
 
+/* ---- lane_reader.c: one more who drives, without a request ---- */
+
+#if READER
+/* The ticket is taken under the lock. */
+inline go_away()
+{
+  if
+  :: stop -> at = OVER
+  :: else ->
+    reader = AWAY;
+#ifdef BREAK_READER_LATE_TICKET
+    at = READY
+#else
+    asleep = asleep | BIT(CROWDS);
+    at = PARK
+#endif
+  fi
+}
+
+inline come()
+{
+  assert(HAS(coming, CROWDS));
+  assert(!held || !arrived); /* such callers leave it to him */
+#ifndef BREAK_READER_COMING_FOR_EVER
+  not_coming(CROWDS);
+#endif
+  reader = DRIVES;
+  if
+#ifndef BREAK_READER_TAKES_BLINDLY
+  :: up && !held ->
+#else
+  :: up ->
+#endif
+    held = CROWDS + 1;
+    look_first()
+  :: else -> go_away()
+  fi
+}
+
+#if READER == 2
+#define crowd_may_be_gone (was == MATCH && got)
+#define soon_over (soon_back && !writing)
+#else
+#define crowd_may_be_gone true
+#define soon_over soon_back
+#endif
+
+/* Between two calls of everybody nothing is owed. */
+inline return_from_poll_for_all()
+{
+  if
+  :: poll_returns -> kicked = false
+  :: soon_over -> idle = true
+  fi;
+  blocked = false; soon_back = false;
+  stuck = stuck && !(watches_out && ready_out && !idle);
+  watches_out = false;
+  if
+  :: ready_in && !idle -> at = RECEIVE
+  :: else -> touching = touching & ~READS; at = FLUSH
+  fi
+}
+
+#ifndef BREAK_READER_STAYS_WITH_THE_DEAD
+#define lane_is_lost (!up)
+#else
+#define lane_is_lost false
+#endif
+
+inline await_for_all()
+{
+  await();
+#ifndef BREAK_READER_SLEEPS_FOR_EVER
+  soon_back = blocked && !busy
+#endif
+}
+
+inline give_token_back()
+{
+#ifndef DAMAGE
+  assert(TIRED || !writable || writing);
+#endif
+  held = 0;
+  go_away();
+  was = OVER
+}
+
+proctype reader_of_crowds()
+{
+  LOCALS;
+  bool idle;
+  mtype at = IDLE;
+
+  do
+  :: atomic { mine -> deliver() }
+  :: atomic { !mine && at == SEND -> send_or_fail(); at = ACCOUNT }
+  :: atomic { !mine && at == RECEIVE -> receive(); at = MATCH }
+#ifdef BREAK_READER_LATE_TICKET
+  :: atomic { !mine && at == READY -> asleep = asleep | BIT(CROWDS); at = PARK }
+#endif
+  :: atomic { !mine && at == OVER -> reader = JOINED; break }
+  :: atomic { /* with the lock */
+      !mine && (at == IDLE || (at == PARK && !HAS(asleep, CROWDS)) || (at == POLL && (poll_returns || soon_over)) ||
+        at == MATCH || at == OPENED || at == ACCOUNT) ->
+      was = at;
+      if
+      :: at == PARK && reader == CALLED -> come()
+      :: at == IDLE || (at == PARK && reader != CALLED) -> go_away()
+      :: at == POLL -> return_from_poll_for_all()
+      :: at == MATCH -> d_step { match() }; after_read()
+      :: at == OPENED -> close_window()
+      :: at == ACCOUNT -> account(); at = FLUSH; was = FLUSH
+      fi;
+      if
+      :: at == FLUSH ->
+        if
+        :: begin_flush(CROWDS)
+        :: TIRED && was == FLUSH
+        fi;
+        if
+        :: writing == CROWDS + 1 -> at = SEND
+        :: writing != CROWDS + 1 && (lane_is_lost || (idle && !busy) || crowd_may_be_gone) ->
+          idle = false;
+          give_token_back()
+        :: writing != CROWDS + 1 && !lane_is_lost && !(idle && !busy) ->
+          idle = false;
+          await_for_all()
+        fi
+      :: else
+      fi;
+      got = 0;
+      if
+#ifdef BREAK_READER_LEAVES_WITHOUT_ENSURE
+      :: was == OVER
+#endif
+      :: else -> ensure_driver()
+      fi;
+      was = 0;
+      unlock()
+    }
+  od
+}
+
+/* Nobody is left who would call him. */
+inline lane_reader_destroy()
+{
+  atomic {
+    finished == CALLERS && (CLOSE_EARLY -> last && !up && !dialling :
+      !has_work && !held && !writing && !dying) ->
+    stop = true
+  };
+#ifndef BREAK_READER_STOPS_ASLEEP
+  asleep = asleep & ~BIT(CROWDS);
+#endif
+  reader == JOINED
+}
+#else
+inline lane_reader_destroy()
+{
+  skip
+}
+#endif
+
 /* ---- the reactor: look, and what the strategy does on its thread ---- */
 
 /* bury: nobody reads or writes it any more. */
 inline close_socket()
 {
-  assert(!touching && !up);
+  assert(!touching && !up && !held && !writing);
   for (i : 0 .. NUMBERS - 1) {
-    ring[i] = 0; wire[i] = 0
+    ring[i] = 0
+  }
+  for (i : 0 .. NUMBERS + STRAYS - 1) {
+    wire[i] = 0
   }
   i = 0;
+#if STRAYS
+  hasty = 0;
+#endif
   in_flight = 0; tombs = 0; abandoned = 0; offered = 0;
   on_wire = 0; answered = 0; half_sent = false; half_read = false; hung_up = false;
   dying = false; stuck = false; quiet = false;
@@ -873,6 +1156,19 @@ end:
       half_read = true
     }
   :: atomic { !hung_up && up && closes < CLOSES -> closes++; hung_up = true }
+#if STRAYS
+  :: atomic { !hung_up && up && strays < STRAYS && answered - received < REPLIES ->
+      strays++;
+      k = on_wire;
+      do
+      :: k > answered -> wire[k] = wire[k - 1]; k--
+      :: else -> break
+      od;
+      k = 0;
+      wire[answered] = STRAY;
+      on_wire++; answered++
+    }
+#endif
   od
 }
 
@@ -937,6 +1233,9 @@ init {
     i = 0;
     run reactor();
     run server();
+#if READER
+    run reader_of_crowds();
+#endif
     if
     :: TOKENS -> run firer(0)
     :: else
@@ -946,8 +1245,9 @@ init {
     :: else
     fi
   };
+  lane_reader_destroy();
   atomic { /* in the end nothing is left of them, not even a late reply */
-    finished == CALLERS && !has_work && !on_wire && !held && !writing && !dying ->
+    finished == CALLERS && !has_work && (!on_wire || strays) && !held && !writing && !dying ->
     assert(!tombs && !parked && !coming && !offered && !touching)
   }
 }
