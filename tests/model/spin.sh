@@ -35,7 +35,7 @@ holds()
   search "$1" "$2" "${3:--DSAFETY}" "${4-}"
   if grep -q 'errors: 0$' "$work/$1/report" &&
     ! grep -Eq 'max search depth too small|Search not completed|out of memory' "$work/$1/report"; then
-    printf 'ok    %-14s %9s states  %6s s\n' "$1" "$(number 'states, stored' "$1")" "$(seconds "$1")"
+    printf 'ok    %-18s %9s states  %6s s\n' "$1" "$(number 'states, stored' "$1")" "$(seconds "$1")"
   else
     printf 'FAIL  %s\n' "$1"
     tail -n 20 "$work/$1/report"
@@ -50,7 +50,7 @@ caught()
   search "$1" "-DBREAK_$1 $3" "-O0 ${4:--DSAFETY}" "${5-}"
   error=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' "$work/$1/report")
   case $error in
-    $2*) printf 'ok    %-24s caught: %.60s\n' "$1" "$error" ;;
+    $2*) printf 'ok    %-28s caught: %.60s\n' "$1" "$error" ;;
     *)
       printf 'FAIL  %s: %s instead of %s\n' "$1" "${error:-nothing}" "$2"
       tail -n 20 "$work/$1/report"
