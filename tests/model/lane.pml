@@ -208,7 +208,7 @@ inline ensure_driver()
 #ifndef BREAK_NO_POKE_AT_LEAVE_DYING
   :: dying && !held && !writing && !poked -> poke()
 #endif
-  :: up && !held && !coming && !poked && !watched && has_work ->
+  :: up && !held && !coming && (parked || (!poked && !watched)) && has_work ->
     if
     :: parked -> nudge_one()
 #if READER
@@ -231,8 +231,8 @@ inline check_invariants()
 {
 #ifndef DAMAGE
   /* T: somebody looks after the work, and writes what can be written. */
-  assert(!up || !has_work || held || coming || poked || watched);
-  assert(!writable || writing || held || coming || poked);
+  assert(!up || !has_work || held || coming || (!parked && (poked || watched)));
+  assert(!writable || writing || held || coming || (!parked && poked));
   /* Nobody sleeps in poll who should do something, or whom no reply will wake. */
   assert(!blocked || (wakes & KICK) || kicking || kicked ||
     (up && (!stuck || watches_out) && (!writable || writing) && (busy || writing || is_soon_back) &&
@@ -442,7 +442,7 @@ inline begin_flush(who)
         state[c] = SENT;
         ring[in_flight] = number[c];
 #if STRAYS
-        hasty = hasty | (received > 0 && was != WRITE -> BIT(number[c]) : 0);
+        hasty = hasty | (received > 0 -> BIT(number[c]) : 0);
 #endif
         in_flight++
       :: else -> break
@@ -711,6 +711,17 @@ inline take_token()
 #else
 #define lazy false
 #endif
+/* Nobody goes on writing for a holder who has woken, and may have bytes in his hands. */
+#if !OPEN
+#define is_opened false
+#else
+#define is_opened opened
+#endif
+#if !defined(BREAK_WRITES_ON) && !defined(BREAK_OPEN_WHILE_READING)
+#define is_holder_reading (at == WRITE && held && !blocked && !is_opened)
+#else
+#define is_holder_reading false
+#endif
 
 /* A driver goes when its own request has ended, or it is given up, or the connection is lost. */
 #define leaves (unattended || state[me] == ENDED || expired || HAS(canceled, me) || !up)
@@ -788,7 +799,12 @@ proctype caller(byte me)
         lane_submit();
         if
         :: state[me] == ENDED -> at = (unattended -> AWAIT : LOOK)
-        :: state[me] == QUEUED && ((held && blocked) || may_write_now) -> at = WRITE
+        :: state[me] == QUEUED && ((held && blocked && !(quiet && !busy)) || may_write_now) -> at = WRITE
+        :: state[me] == QUEUED && held && blocked && !busy && (quiet || READER || TICKS) ->
+#ifndef BREAK_UNSEEN_NOT_KICKED
+          wakes = wakes | KICK;
+#endif
+          at = (unattended -> AWAIT : LOOK)
         :: state[me] == QUEUED && EARLY && unattended && !held && writable && !writing -> take_token()
         :: state[me] == QUEUED && !(held && blocked) -> at = (unattended -> AWAIT : LOOK)
         fi
@@ -818,8 +834,8 @@ proctype caller(byte me)
       if
       :: at == WRITE || at == FLUSH ->
         if
-        :: !lazy -> begin_flush(me)
-        :: lazy || (TIRED && (was == WRITE || was == FLUSH))
+        :: !lazy && !is_holder_reading -> begin_flush(me)
+        :: lazy || is_holder_reading || (TIRED && (was == WRITE || was == FLUSH))
         fi;
         if
         :: writing == me + 1 -> next = at; at = SEND
@@ -905,7 +921,8 @@ inline return_from_poll_for_all()
   watches_out = false;
   if
   :: ready_in && !idle -> at = RECEIVE
-  :: else -> touching = touching & ~READS; at = FLUSH
+  :: !(ready_in && !idle) && !busy && queued -> at = RECEIVE /* what came late does not meet it */
+  :: !(ready_in && !idle) && !(!busy && queued) -> touching = touching & ~READS; at = FLUSH
   fi
 }
 
