@@ -10,7 +10,8 @@ enum { CROWD = 16, CROWD_MOST = 40 };
 
 /* ---- threads named pmx-reader ---- */
 int readers(void);
-void check_readers(int); /* waits until there are so many */
+void check_readers(int);             /* waits until there are so many */
+int threads_named(const char *name); /* of this process */
 /* For wait_for: one of them sleeps in poll(): it has the token, and waits for bytes. */
 bool reader_reads(void *none);
 /* There are some, and all of them sleep on a futex. */
@@ -21,6 +22,14 @@ uint64_t reader_switches(void);   /* voluntary context switches of all of them *
 bool is_thread(const char *name); /* the calling one has it */
 /* From now on a reader to whom nothing is owed waits for an hour, not for a moment; or as ever. */
 void readers_are_patient(bool);
+/* A reader whose ppoll() says next time that something has come, or that its time is up, goes no
+ * further until it may; but it does when that takes too long. */
+enum reader_stop { STOP_NOWHERE, STOP_WOKEN, STOP_LATE };
+void reader_stop_at(enum reader_stop);
+void reader_stop_here(void); /* the calling one stops now */
+bool reader_is_stopped(void *none);
+void check_reader_is_stopped(void); /* waits for it */
+void reader_go_on(void);
 
 /* ---- a crowd that waits ---- */
 /* A client of one lane whose server answers commands with key-* and odd-* when the test says so,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* crowding_threads.c - see crowding.h: what readers do is looked up in /proc; ppoll(), with which
- * the library waits for a little time, is this file's. */
+ * the library waits for a little time, is this file's, so that a reader can be stopped there. */
 #include "behaviour/crowding.h"
 
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -45,8 +46,8 @@ static void task_line(const char *tid, const char *file, const char *begin, char
     line[0] = '\0';
 }
 
-/* Adds up what fn says of each reader. */
-static uint64_t sum_of_readers(uint64_t (*fn)(const char *tid))
+/* Adds up what fn says of each of that name. */
+static uint64_t sum_of(const char *name, uint64_t (*fn)(const char *tid))
 {
   DIR *dir = opendir("/proc/self/task");
   uint64_t sum = 0;
@@ -54,18 +55,28 @@ static uint64_t sum_of_readers(uint64_t (*fn)(const char *tid))
 
   ck_assert_ptr_nonnull(dir);
   for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-    task_line(e->d_name, "comm", READER, line);
-    if (line[0])
+    task_line(e->d_name, "comm", name, line);
+    if (line[0] && line[strlen(name)] == '\n')
       sum += fn(e->d_name);
   }
   closedir(dir);
   return sum;
 }
 
+static uint64_t sum_of_readers(uint64_t (*fn)(const char *tid))
+{
+  return sum_of(READER, fn);
+}
+
 static uint64_t one(const char *tid)
 {
   (void)tid;
   return 1;
+}
+
+int threads_named(const char *name)
+{
+  return (int)sum_of(name, one);
 }
 
 static bool sleeps_in(const char *tid, long a, long b)
@@ -104,7 +115,7 @@ static uint64_t switches(const char *tid)
 
 int readers(void)
 {
-  return (int)sum_of_readers(one);
+  return threads_named(READER);
 }
 
 static bool are_readers(void *n)
@@ -146,7 +157,47 @@ uint64_t reader_switches(void)
   return sum_of_readers(switches);
 }
 
-/* ---- patience ---- */
+/* ---- stopped ---- */
+
+static _Atomic enum reader_stop stop_at;
+static atomic_bool stopped;
+
+void reader_stop_at(enum reader_stop where)
+{
+  atomic_store(&stop_at, where);
+}
+
+static bool may_go_on(void *none)
+{
+  (void)none;
+  return !atomic_load(&stopped);
+}
+
+bool reader_is_stopped(void *none)
+{
+  return !may_go_on(none);
+}
+
+void check_reader_is_stopped(void)
+{
+  ck_assert_msg(wait_for(reader_is_stopped, NULL, SOON_MS), "no reader stops");
+}
+
+void reader_stop_here(void)
+{
+  int saved = errno;
+
+  atomic_store(&stopped, true);
+  wait_for(may_go_on, NULL, SOON_MS);
+  errno = saved;
+}
+
+void reader_go_on(void)
+{
+  atomic_store(&stopped, false);
+}
+
+/* ---- ppoll ---- */
 
 static atomic_bool patient;
 
@@ -155,14 +206,30 @@ void readers_are_patient(bool on)
   atomic_store(&patient, on);
 }
 
+static int poll_as_reader(struct pollfd *fds, nfds_t n, struct timespec *timeout,
+                          const sigset_t *mask)
+{
+  enum reader_stop where;
+  int ready;
+
+  if (timeout && atomic_load(&patient))
+    timeout->tv_sec = HOUR_S;
+  ready = (int)syscall(SYS_ppoll, fds, n, timeout, mask, _NSIG / 8);
+  where = ready > 0 ? STOP_WOKEN : STOP_LATE;
+  if (ready >= 0 && atomic_compare_exchange_strong(&stop_at, &where, STOP_NOWHERE))
+    reader_stop_here();
+  return ready;
+}
+
 static int poll_for(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
                     const sigset_t *mask)
 {
   struct timespec left = timeout ? *timeout : (struct timespec){0};
+  struct timespec *limit = timeout ? &left : NULL;
 
-  if (timeout && atomic_load(&patient) && is_thread(READER))
-    left.tv_sec = HOUR_S;
-  return (int)syscall(SYS_ppoll, fds, n, timeout ? &left : NULL, mask, _NSIG / 8);
+  if (is_thread(READER))
+    return poll_as_reader(fds, n, limit, mask);
+  return (int)syscall(SYS_ppoll, fds, n, limit, mask, _NSIG / 8);
 }
 
 /* In place of the C library's: the second where it checks the size of what it is given. */
