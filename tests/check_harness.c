@@ -2,6 +2,7 @@
 /* check_harness.c - the claims of the harness about its own tools: time, threads, the hang guard,
  * random numbers, RESP, torture. Servers, fake and proxy have programs of their own. */
 #include "harness/checks.h"
+#include "harness/sock.h"
 #include "harness/torture.h"
 #include "harness/util.h"
 #include "harness/wire.h"
@@ -170,6 +171,24 @@ START_TEST(test_seed_follows_the_environment)
 {
   setenv("POOLMUX_TEST_SEED", "0x1f", 1);
   ck_assert_uint_eq(test_seed("harness"), 31);
+}
+END_TEST
+
+/* Else a connect that is to be refused comes to the server of another test. */
+START_TEST(port_that_refuses_is_nobody_elses)
+{
+  struct listener l;
+  uint16_t port;
+  int claim;
+
+  listener_open_tcp(&l);
+  port = ntohs(l.at.u.tcp.sin_port);
+  listener_refuse(&l);
+  ck_assert_int_eq(sock_claim(port), -1);
+  listener_close(&l);
+  claim = sock_claim(port);
+  ck_assert_int_ge(claim, 0);
+  close(claim);
 }
 END_TEST
 
@@ -358,6 +377,7 @@ int main(void)
   tcase_add_test(tc, stopped_guard_does_nothing);
   tcase_add_test(tc, same_seed_gives_the_same_numbers);
   tcase_add_test(tc, test_seed_follows_the_environment);
+  tcase_add_test(tc, port_that_refuses_is_nobody_elses);
   tcase_add_test(tc, temp_dir_is_removed_with_what_is_in_it);
   tcase_add_loop_test(tc, scan_finds_the_end_of_a_reply_however_it_is_cut, 0,
                       (int)(sizeof(replies) / sizeof(replies[0])));

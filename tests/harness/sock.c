@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,22 @@ static uint16_t first_ephemeral_port(void)
   return low < 12000 || low > 32768 ? 32768 : (uint16_t)low;
 }
 
-static int bind_free_port(struct sock_address *a)
+int sock_claim(uint16_t port)
+{
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), len;
+  struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+  if (fd < 0)
+    return -1;
+  len = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "poolmux-tests-%u", port);
+  if (bind(fd, (struct sockaddr *)&name,
+           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len)) == 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+static int bind_free_port(struct sock_address *a, int *claim)
 {
   enum { FIRST = 10000, TRIES = 1000 };
   uint16_t end = first_ephemeral_port();
@@ -122,15 +138,20 @@ static int bind_free_port(struct sock_address *a)
 
   rng_seed(&rng, rng_fresh());
   for (int i = 0; i < TRIES; i++) {
+    uint16_t port = (uint16_t)(FIRST + rng_below(&rng, (uint64_t)(end - FIRST)));
     int fd;
 
-    sock_tcp(a, (uint16_t)(FIRST + rng_below(&rng, (uint64_t)(end - FIRST))));
+    *claim = sock_claim(port);
+    if (*claim < 0)
+      continue;
+    sock_tcp(a, port);
     fd = open_bound(a);
     /* Two sockets may share a port until one of them listens. */
     if (fd >= 0 && listen(fd, SOMAXCONN) == 0)
       return fd;
     if (fd >= 0)
       close(fd);
+    close(*claim);
   }
   harness_die("no free loopback port: %s", strerror(errno));
 }
@@ -138,21 +159,23 @@ static int bind_free_port(struct sock_address *a)
 uint16_t sock_free_port(void)
 {
   struct sock_address a;
+  int claim;
 
-  close(bind_free_port(&a));
+  close(bind_free_port(&a, &claim));
+  close(claim);
   return ntohs(a.u.tcp.sin_port);
 }
 
 void listener_open_tcp(struct listener *l)
 {
-  l->fd = bind_free_port(&l->at);
+  l->fd = bind_free_port(&l->at, &l->claim);
   l->open = true;
 }
 
 void listener_open_unix(struct listener *l, const char *path)
 {
   sock_unix(&l->at, path);
-  l->fd = -1;
+  l->fd = l->claim = -1;
   l->open = false;
   listener_resume(l);
 }
@@ -179,7 +202,7 @@ void listener_refuse(struct listener *l)
 {
   if (!l->open)
     return;
-  rebind(l); /* bound without listening: refuses, and nobody else gets the port */
+  rebind(l); /* bound without listening: refuses; and nobody else gets the port, see sock_claim */
   l->open = false;
 }
 
@@ -199,7 +222,9 @@ void listener_close(struct listener *l)
   close(l->fd);
   if (l->at.u.any.sa_family == AF_UNIX)
     unlink(l->at.u.path.sun_path);
-  l->fd = -1;
+  if (l->claim >= 0)
+    close(l->claim);
+  l->fd = l->claim = -1;
   l->open = false;
 }
 

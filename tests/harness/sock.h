@@ -33,9 +33,15 @@ void sock_url(const struct sock_address *, bool tls, char url[SOCK_URL_SIZE]);
  * itself. Never 6379. */
 uint16_t sock_free_port(void);
 
+/* An abstract name that keeps all tests of this machine off the port, as long as the descriptor is
+ * open. One that is bound and refuses would be shared with whoever binds it, too, and lost to the one
+ * who listens then. -1: somebody else's, or errno. */
+int sock_claim(uint16_t port);
+
 /* A place to listen at that keeps its address while it refuses. */
 struct listener {
-  int fd; /* non-blocking; bound all the time, listening while open */
+  int fd;    /* non-blocking; bound all the time, listening while open */
+  int claim; /* keeps other tests off the port; or -1 */
   bool open;
   struct sock_address at;
 };
