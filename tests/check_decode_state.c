@@ -123,20 +123,41 @@ END_TEST
 
 /* ---- memory ---- */
 
+static uint64_t allocations_of(struct decoder *decoder, const char *wire)
+{
+  mem_fail_at(UINT64_MAX, 0);
+  pmx_reply_free(decode_one(decoder, wire));
+  mem_fail_at(0, 0);
+  return mem_count();
+}
+
+START_TEST(ok_and_nil_cost_no_allocation)
+{
+  static const char *const none[] = {"+OK\r\n", "$-1\r\n", "*-1\r\n"};
+  static const char *const some[] = {"+OKAY\r\n",    "+ok\r\n", "+O\r\n",
+                                     "$2\r\nOK\r\n", "-OK\r\n", "*1\r\n+OK\r\n"};
+  struct decoder *decoder = wide_decoder();
+
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    ck_assert_uint_eq(allocations_of(decoder, none[i]), 0);
+  for (size_t i = 0; i < sizeof some / sizeof *some; i++)
+    ck_assert_uint_gt(allocations_of(decoder, some[i]), 0);
+  decoder_close(decoder);
+}
+END_TEST
+
 START_TEST(a_scalar_costs_one_allocation)
 {
-  static const char *const wires[] = {"+OK\r\n", "$5\r\nhello\r\n", ":7\r\n", "$-1\r\n",
-                                      "-ERR no\r\n"};
+  static const char *const wires[] = {"+PONG\r\n", "$5\r\nhello\r\n", ":7\r\n", "-ERR no\r\n"};
   static char large[3000] = "$2900\r\n";
   struct decoder *decoder = wide_decoder();
 
   memset(large + 7, 'v', 2900);
   memcpy(large + 2907, "\r\n", 3);
   for (size_t i = 0; i <= sizeof wires / sizeof *wires; i++) {
-    mem_fail_at(UINT64_MAX, 0);
-    pmx_reply_free(decode_one(decoder, i < sizeof wires / sizeof *wires ? wires[i] : large));
-    mem_fail_at(0, 0);
-    ck_assert_uint_eq(mem_count(), 1);
+    const char *wire = i < sizeof wires / sizeof *wires ? wires[i] : large;
+
+    ck_assert_uint_eq(allocations_of(decoder, wire), 1);
   }
   decoder_close(decoder);
 }
@@ -265,6 +286,7 @@ int main(void)
     reset_takes_new_limits,
     large_values_pass_and_small_ones_follow,
     the_build_says_what_it_reads_and_how_it_parks,
+    ok_and_nil_cost_no_allocation,
     a_scalar_costs_one_allocation,
     each_failed_allocation_is_nomem_and_leaks_nothing,
 #if HIREDIS_MAJOR >= 1

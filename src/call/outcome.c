@@ -9,9 +9,16 @@
 static const struct pmx_reply ok = {
     .type = PMX_TYPE_SIMPLE, .flags = REPLY_IMMORTAL, .str = "OK", .len = 2};
 
+static const struct pmx_reply nil = {.type = PMX_TYPE_NIL, .flags = REPLY_IMMORTAL};
+
 pmx_reply *reply_ok(void)
 {
   return pmx_reply_ref(&ok);
+}
+
+pmx_reply *reply_nil(void)
+{
+  return pmx_reply_ref(&nil);
 }
 
 enum { TEXT_MAX = 1024 };

@@ -52,7 +52,8 @@ pmx_reply *reply_list_new(size_t n);
 /* When memory is short, a static reply of the same status and cause, with a static text. */
 pmx_reply *reply_failure(pmx_status, pmx_cause, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-pmx_reply *reply_ok(void); /* "OK"; in constant memory */
+pmx_reply *reply_ok(void);  /* "OK"; in constant memory, as the next */
+pmx_reply *reply_nil(void);
 pmx_reply *reply_failure_text(pmx_status, pmx_cause, const char *text);
 /* 1: error reply whose code (first word) is `code`. */
 int reply_is_code(const pmx_reply *, const char *code);

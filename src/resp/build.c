@@ -196,10 +196,18 @@ static pmx_reply *add_text(const redisReadTask *task, pmx_type type, const char 
   return node;
 }
 
+/* The most frequent answers that are always the same take no memory. */
+static int is_plain_ok(const redisReadTask *task, pmx_type type, const char *bytes, size_t len)
+{
+  return type == PMX_TYPE_SIMPLE && !task->parent && len == 2 && memcmp(bytes, "OK", 2) == 0;
+}
+
 static void *create_string(const redisReadTask *task, char *bytes, size_t len)
 {
   pmx_type type = type_of(task);
 
+  if (is_plain_ok(task, type, bytes, len))
+    return reply_ok();
   if (!is_well_formed(task->privdata, type, bytes, len))
     return NULL;
   if (type == PMX_TYPE_VERBATIM && len >= 4) { /* "txt:" */
@@ -246,7 +254,7 @@ static void *create_nil(const redisReadTask *task)
   /* ">-1" would pass for somebody's reply. */
   if (is_attribute(task) || is_push(task))
     return build_refuse(task->privdata, PMX_CAUSE_PROTOCOL, "a push or attribute that is null");
-  return add_node(task, PMX_TYPE_NIL, 0);
+  return task->parent ? add_node(task, PMX_TYPE_NIL, 0) : reply_nil();
 }
 
 /* The tree is freed as a whole, by decode.c. */
