@@ -60,7 +60,11 @@ static const char *find_sub(const struct names *names, size_t base, size_t len, 
   return NULL;
 }
 
-enum { NAME_MAX_BYTES = 47, HAS_SUBS = 0x8000 }; /* longer than any name; a bit of a slot */
+enum { NAME_MAX_BYTES = 47 }; /* longer than any name */
+
+/* A slot: the number of a row, from 1; a bit; and the upper half of the hash, which tells nearly
+ * all other names apart. */
+enum { ROW_MASK = 0x7fff, HAS_SUBS = 0x8000, HASH_SHIFT = 16 };
 
 /* FNV-1a of the name without its case. What else this folds together, is_name tells apart. */
 static uint32_t hash_of(const char *name, size_t len)
@@ -69,7 +73,7 @@ static uint32_t hash_of(const char *name, size_t len)
 
   for (size_t i = 0; i < len; i++)
     hash = (hash ^ ((unsigned char)name[i] & 0xdfU)) * UINT32_C(16777619);
-  return hash ^ hash >> 15;
+  return hash ^ hash >> HASH_SHIFT;
 }
 
 static bool is_name(const char *key, size_t len, const char *name)
@@ -83,19 +87,20 @@ static bool is_name(const char *key, size_t len, const char *name)
 /* Subcommands stand behind their commands and are not in it. */
 static void make_index(const struct names *names)
 {
-  uint16_t slots[NAMES_SLOTS] = {0};
+  uint32_t slots[NAMES_SLOTS] = {0};
 
   for (size_t i = 0; i < names->count; i++) {
     const char *name = name_of(row(names, i));
     size_t len = strlen(name);
-    uint32_t at = hash_of(name, len);
+    uint32_t hash = hash_of(name, len), at = hash;
     bool subs = i + 1 < names->count && is_sub_of(name_of(row(names, i + 1)), name, len);
 
     if (strchr(name, ' '))
       continue;
     while (slots[at % NAMES_SLOTS])
       at++;
-    slots[at % NAMES_SLOTS] = (uint16_t)((i + 1) | (subs ? HAS_SUBS : 0U));
+    slots[at % NAMES_SLOTS] =
+        (uint32_t)(i + 1) | (subs ? HAS_SUBS : 0U) | hash >> HASH_SHIFT << HASH_SHIFT;
   }
   for (size_t i = 0; i < NAMES_SLOTS; i++)
     atomic_store_explicit(&names->index->slots[i], slots[i], memory_order_relaxed);
@@ -106,19 +111,20 @@ const void *names_find(const struct names *names, const char *name, size_t len, 
                        size_t sub_len)
 {
   const char *found = NULL;
-  uint32_t at, slot;
+  uint32_t hash, at, slot;
   size_t i;
 
   if (len > NAME_MAX_BYTES)
     return NULL;
   if (!atomic_load_explicit(&names->index->ready, memory_order_acquire))
     make_index(names);
-  for (at = hash_of(name, len);; at++) {
+  hash = hash_of(name, len);
+  for (at = hash;; at++) {
     slot = atomic_load_explicit(&names->index->slots[at % NAMES_SLOTS], memory_order_relaxed);
     if (slot == 0)
       return NULL;
-    i = (slot & ~(uint32_t)HAS_SUBS) - 1;
-    if (is_name(name, len, name_of(row(names, i))))
+    i = (slot & ROW_MASK) - 1;
+    if ((slot ^ hash) >> HASH_SHIFT == 0 && is_name(name, len, name_of(row(names, i))))
       break;
   }
   if (sub && (slot & HAS_SUBS))

@@ -13,7 +13,7 @@ enum { NAMES_SLOTS = 1024 }; /* a power of two, well above the number of command
 
 struct names_index {
   atomic_bool ready;
-  _Atomic uint16_t slots[NAMES_SLOTS]; /* number of a row, from 1, and a bit; 0: free */
+  _Atomic uint32_t slots[NAMES_SLOTS]; /* 0: free */
 };
 
 struct names {
