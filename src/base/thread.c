@@ -110,7 +110,7 @@ int thread_cancel_disable(void)
 
 void thread_cancel_restore(int old)
 {
-  if (!never_cancelled)
+  if (old != PTHREAD_CANCEL_DISABLE)
     pthread_setcancelstate(old, NULL);
 }
 
