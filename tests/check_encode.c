@@ -31,7 +31,7 @@ static pmx_reply *encode_argv(struct encoded *out, int argc, const char *const *
   args_init(&args);
   failure = args_from_argv(&args, argc, argv, len);
   if (!failure)
-    failure = encode_args(out, &args, max, small_bytes);
+    failure = encode_args(out, &args, max, small_bytes, sizeof small_bytes);
   args_clear(&args);
   return failure;
 }
@@ -67,7 +67,7 @@ START_TEST(arguments_are_added_behind_those_that_are_there)
   ck_assert_ptr_null(args_add(&args, 3, head, NULL));
   ck_assert_ptr_null(args_add(&args, 0, NULL, NULL));
   ck_assert_ptr_null(args_add(&args, 7, argv, len));
-  ck_assert_ptr_null(encode_args(&out, &args, NO_LIMIT, small_bytes));
+  ck_assert_ptr_null(encode_args(&out, &args, NO_LIMIT, small_bytes, sizeof small_bytes));
   ck_assert_uint_eq(out.size, sizeof want - 1);
   ck_assert_mem_eq(out.bytes, want, out.size);
   encoded_clear(&out);
@@ -134,7 +134,8 @@ START_TEST(what_is_no_command_is_invalid)
   expect_failure(encode_argv(&out, 4, hole, len, NO_LIMIT), PMX_INVALID, PMX_CAUSE_NONE,
                  "argument 2");
   args_init(&args);
-  expect_failure(encode_args(&out, &args, NO_LIMIT, small_bytes), PMX_INVALID, PMX_CAUSE_NONE, "no argument");
+  expect_failure(encode_args(&out, &args, NO_LIMIT, small_bytes, sizeof small_bytes), PMX_INVALID,
+                 PMX_CAUSE_NONE, "no argument");
   ck_assert_ptr_null(out.bytes);
   encoded_clear(&out);
   args_clear(&args);

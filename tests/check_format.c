@@ -34,7 +34,7 @@ static pmx_reply *vformat(char **ret, size_t *ret_size, const char *format, va_l
   args_init(&args);
   failure = args_from_format(&args, format, ap);
   if (!failure)
-    failure = encode_args(&out, &args, NO_LIMIT, small_bytes);
+    failure = encode_args(&out, &args, NO_LIMIT, small_bytes, sizeof small_bytes);
   if (!failure) {
     *ret = malloc(out.size + 1);
     memcpy(*ret, out.bytes, out.size);
@@ -331,7 +331,7 @@ static pmx_reply *one_of_each(struct encoded *out, const char *value)
   failure = format_of(&args, "k:%d %s%s 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 x%s", 1, value, value,
                       value);
   if (!failure)
-    failure = encode_args(out, &args, NO_LIMIT, small_bytes);
+    failure = encode_args(out, &args, NO_LIMIT, small_bytes, sizeof small_bytes);
   args_clear(&args);
   return failure;
 }

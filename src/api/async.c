@@ -15,7 +15,7 @@
 #include "call/reply.h"
 #include "route/classify.h"
 
-enum { UNDELIVERED_MAX = 65536, BLOCK_STEP = 512 };
+enum { UNDELIVERED_MAX = 65536, BLOCK_SIZE = 1024 };
 
 static struct async *of_request(struct request *req)
 {
@@ -147,29 +147,36 @@ static void async_completed(struct request *req)
 
 /* ---- the beginning ---- */
 
-/* Small commands are behind it in the same block. Nearly all blocks have one size, so that the
- * allocator finds one that was just freed. */
-static struct async *make(pmx_client *c, struct runtime *rt, struct order *order)
+/* All blocks have one size, so that the allocator finds one that was just freed. */
+static struct async *make(pmx_client *c, const struct async_target *target)
 {
-  size_t inside = order->encoded.heap ? 0 : order->encoded.size;
-  struct async *a = mem_alloc((sizeof *a + inside + BLOCK_STEP - 1) / BLOCK_STEP * BLOCK_STEP);
+  struct async *a = mem_alloc(BLOCK_SIZE);
 
   if (!a)
     return NULL;
-  a->order = *order;
-  order->encoded.heap = NULL; /* moved */
-  if (inside) {
-    memcpy(a->bytes, order->encoded.bytes, inside);
-    a->order.encoded.bytes = a->bytes;
-  }
   memset(&a->refs, 0, offsetof(struct async, client) - offsetof(struct async, refs));
   a->client = c;
-  a->runtime = rt;
+  a->target = *target;
+  order_init(&a->order, NULL, 0);
   a->timer = (struct timer){.run = async_time_is_up, .hold = async_hold};
   list_init(&a->pause);
   job_init(&a->job, consider);
   job_init(&a->cancel, async_run_cancel);
   return a;
+}
+
+/* Behind it in its block: its times when it is traced, then a small command. */
+static pmx_reply *make_order(struct async *a, const pmx_call *in, const struct args *args)
+{
+  size_t begin = is_traced(a) ? sizeof(struct timing) : 0;
+  pmx_reply *failure = call_read(a->client, in, &a->call);
+
+  if (!failure)
+    failure = call_make_order(a->client, &a->call, args, a->behind + begin,
+                              BLOCK_SIZE - sizeof *a - begin, &a->order);
+  if (!failure)
+    a->runtime = client_runtime(a->client, &failure);
+  return failure;
 }
 
 /* The deadline and the token come into force. It may be over by now, or pause before its next try,
@@ -202,7 +209,8 @@ static pmx_reply *submit_traced(struct async *a)
   pmx_reply *failure;
 
   if (is_traced(a))
-    a->span = trace_begin(a->client, a->runtime, &a->order, &a->call, &a->attempts, &a->timing);
+    a->span = trace_begin(a->client, a->runtime, &a->order, &a->call, &a->attempts,
+                          (struct timing *)(void *)a->behind);
   failure = submit(a, a->call.started);
   if (failure && is_traced(a))
     trace_end(a->client, a->runtime, &a->order, &a->call, a->span, failure);
@@ -213,7 +221,7 @@ static pmx_reply *submit_traced(struct async *a)
  * long as we look at it, and nobody else touches its timer. */
 static int is_ours(const struct async *a)
 {
-  return !a->target.future && reactor_is_mine(&a->runtime->reactor);
+  return !a->target.future && reactor_is_run_by(&a->runtime->reactor, a->call.thread);
 }
 
 static pmx_reply *begin(struct async *a, int ours)
@@ -244,23 +252,12 @@ static int takes_something(const struct route *route)
   return (route->flags & ROUTE_KEYWAIT) && !(route->flags & ROUTE_READONLY);
 }
 
-static pmx_reply *start(pmx_client *c, const struct call *call, const struct args *args,
-                        struct order *order, const struct async_target *target)
+static pmx_reply *start(struct async *a, const struct args *args)
 {
-  pmx_reply *failure = NULL;
-  struct runtime *rt = client_runtime(c, &failure);
-  struct async *a;
   int ours;
 
-  if (!rt)
-    return failure;
-  call_route(c, rt, args, order);
-  a = make(c, rt, order);
-  if (!a)
-    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
-  a->target = *target;
-  memcpy(&a->call, call, offsetof(struct call, hold));
-  call_allow_blocking(c, &a->order.route, &a->call);
+  call_route(a->client, a->runtime, args, &a->order);
+  call_allow_blocking(a->client, &a->order.route, &a->call);
   ours = is_ours(a);
   atomic_init(&a->refs, ours ? 1 : 2); /* the call, and we */
   if (a->target.future && takes_something(&a->order.route)) {
@@ -270,22 +267,27 @@ static pmx_reply *start(pmx_client *c, const struct call *call, const struct arg
   return begin(a, ours);
 }
 
-pmx_reply *async_start(pmx_client *c, const pmx_call *in, struct args *args, pmx_reply *bad_args,
-                       const struct async_target *target)
+static pmx_reply *make_and_start(pmx_client *c, const pmx_call *in, const struct args *args,
+                                 const struct async_target *target)
 {
-  char small[ENCODED_SMALL];
-  struct order order;
-  struct call call;
-  pmx_reply *failure = bad_args;
+  struct async *a = make(c, target);
+  pmx_reply *failure;
 
-  order_init(&order, NULL, 0);
+  if (!a)
+    return reply_failure_text(PMX_NOMEM, PMX_CAUSE_NONE, "out of memory");
+  failure = make_order(a, in, args);
   if (!failure)
-    failure = call_read(c, in, &call);
-  if (!failure)
-    failure = call_make_order(c, &call, args, small, &order);
-  if (!failure)
-    failure = start(c, &call, args, &order, target);
-  encoded_clear(&order.encoded);
+    return start(a, args);
+  atomic_init(&a->refs, 1);
+  async_unref(a);
+  return failure;
+}
+
+pmx_reply *async_start(pmx_client *c, const pmx_call *in, const struct args *args,
+                       pmx_reply *bad_args, const struct async_target *target)
+{
+  pmx_reply *failure = bad_args ? bad_args : make_and_start(c, in, args, target);
+
   if (failure && !target->internal)
     call_count(c, failure, 0, 0);
   return failure;

@@ -13,9 +13,9 @@ struct async_target {
   int internal; /* the library's own question: not counted as a call */
 };
 
-/* Takes the arguments over, or why they are bad. NULL: the target will be told, once. Else it never
- * will, and why. */
-pmx_reply *async_start(pmx_client *, const pmx_call *, struct args *, pmx_reply *bad_args,
+/* Of the arguments, or of why they are bad, which it takes over. NULL: the target will be told,
+ * once. Else it never will, and why. */
+pmx_reply *async_start(pmx_client *, const pmx_call *, const struct args *, pmx_reply *bad_args,
                        const struct async_target *);
 /* Of a call for a future that takes something away at the server while it waits there
  * (async_takes): nobody wants it any more. */

@@ -21,12 +21,11 @@ struct async {
   struct async_target target;
   struct order order;
   struct call call;
-  struct timing timing; /* used when it is traced */
-  struct timer timer;   /* the deadline; while PAUSED: the next try */
-  struct list pause;    /* on runtime.paused */
-  struct job job;       /* the next try; in the end the callback */
+  struct timer timer; /* the deadline; while PAUSED: the next try */
+  struct list pause;  /* on runtime.paused */
+  struct job job;     /* the next try; in the end the callback */
   struct job cancel;
-  char bytes[]; /* of a small command */
+  _Alignas(max_align_t) char behind[]; /* see make_order */
 };
 
 /* async.c */

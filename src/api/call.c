@@ -252,7 +252,7 @@ static enum route_wish wish_of(const struct call *call)
 }
 
 pmx_reply *call_make_order(const pmx_client *c, const struct call *call, const struct args *args,
-                           char small[ENCODED_SMALL], struct order *order)
+                           char *small, size_t small_size, struct order *order)
 {
   pmx_reply *failure;
 
@@ -260,7 +260,8 @@ pmx_reply *call_make_order(const pmx_client *c, const struct call *call, const s
   order->route.wish = (uint8_t)wish_of(call);
   failure = call_refuse(c, order);
   return failure ? failure
-                 : encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small);
+                 : encode_args(&order->encoded, args, (size_t)c->config.request_max_size, small,
+                               small_size);
 }
 
 /* A group was made before the options of its call were read. */
@@ -333,7 +334,8 @@ pmx_reply *call_carry_out(pmx_client *c, const pmx_call *in, const struct args *
   pmx_reply *reply = call_read(c, in, &call);
 
   if (!reply)
-    reply = args ? call_make_order(c, &call, args, small, order) : refuse_wish(c, &call, order);
+    reply = args ? call_make_order(c, &call, args, small, sizeof small, order)
+                 : refuse_wish(c, &call, order);
   if (reply)
     return reply;
   order->started = call.started;

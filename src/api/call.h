@@ -30,9 +30,10 @@ struct attempts;
 
 void order_init(struct order *, struct link *, uint64_t ticket);
 pmx_reply *call_refuse(const pmx_client *, const struct order *); /* NULL, or why it is not sent */
-/* NULL, or why such a command is not sent. The encoded bytes are the caller's to clear. */
+/* NULL, or why such a command is not sent. The encoded bytes are the caller's to clear; see
+ * encode_args. */
 pmx_reply *call_make_order(const pmx_client *, const struct call *, const struct args *,
-                           char small[ENCODED_SMALL], struct order *ret);
+                           char *small, size_t small_size, struct order *ret);
 /* Where it goes, see router.h and unknown.h; counts why. Without arguments: a group. */
 void call_route(pmx_client *, struct runtime *, const struct args *, struct order *);
 void call_prepare(struct request *, const struct order *, const struct call *, int64_t now);

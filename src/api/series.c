@@ -35,7 +35,7 @@ pmx_reply *series_send(struct series *s, const struct args *args)
   pmx_reply *reply;
 
   order_init(&order, NULL, 0);
-  reply = call_make_order(s->client, &s->call, args, small, &order);
+  reply = call_make_order(s->client, &s->call, args, small, sizeof small, &order);
   if (!reply && s->sent++) {
     s->call.started = clock_ns();
     reply = call_may_begin(&s->call);

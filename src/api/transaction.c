@@ -182,7 +182,8 @@ static pmx_reply *encode_watch(struct order *watch, const pmx_client *c, const s
                                char small[ENCODED_SMALL])
 {
   classify(args->argc, args->argv, args->len, &watch->route);
-  return encode_args(&watch->encoded, args, (size_t)c->config.request_max_size, small);
+  return encode_args(&watch->encoded, args, (size_t)c->config.request_max_size, small,
+                     ENCODED_SMALL);
 }
 
 static pmx_reply *make_watch(struct order *watch, const pmx_client *c, int nkeys,

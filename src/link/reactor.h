@@ -85,6 +85,7 @@ void reactor_close(struct reactor *, void (*final)(void *), void *arg);
 void reactor_destroy(struct reactor *); /* after the thread has ended */
 int reactor_is_me(const struct reactor *); /* 1: this thread runs it */
 int reactor_is_mine(const struct reactor *); /* 1: this thread runs it, and will run user code */
+int reactor_is_run_by(const struct reactor *, unsigned thread); /* the same of any thread_number */
 /* Sleeps on the parker, as parker_park does; on the reactor's own thread it steps the reactor
  * instead. 0 woken, perhaps, 1 time is up. */
 int reactor_wait(struct reactor *, struct parker *, uint32_t ticket, int64_t deadline);

@@ -22,9 +22,14 @@ struct helper {
   struct parker *parker;
 };
 
+static unsigned mark_of(unsigned thread)
+{
+  return thread + 1;
+}
+
 static unsigned me(void)
 {
-  return thread_number() + 1;
+  return mark_of(thread_number());
 }
 
 int reactor_is_me(const struct reactor *r)
@@ -32,9 +37,14 @@ int reactor_is_me(const struct reactor *r)
   return (atomic_load_explicit(&r->runner, memory_order_relaxed) & ~HELPS) == me();
 }
 
+int reactor_is_run_by(const struct reactor *r, unsigned thread)
+{
+  return atomic_load_explicit(&r->runner, memory_order_relaxed) == mark_of(thread);
+}
+
 int reactor_is_mine(const struct reactor *r)
 {
-  return atomic_load_explicit(&r->runner, memory_order_relaxed) == me();
+  return reactor_is_run_by(r, thread_number());
 }
 
 static int is_ours(const struct reactor *r)

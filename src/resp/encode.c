@@ -249,15 +249,14 @@ static int is_surely_small(const struct args *args, size_t max)
   return most <= max;
 }
 
-pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_bytes,
-                       char small[ENCODED_SMALL])
+pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_bytes, char *small,
+                       size_t small_size)
 {
   pmx_reply *failure;
   size_t size = 0;
 
   *ret = (struct encoded){NULL, NULL, 0};
-  if (args->argc > 0 &&
-      is_surely_small(args, max_bytes < ENCODED_SMALL ? max_bytes : ENCODED_SMALL)) {
+  if (args->argc > 0 && is_surely_small(args, max_bytes < small_size ? max_bytes : small_size)) {
     ret->bytes = small;
     ret->size = (size_t)(encode_write(small, args) - small);
     return NULL;
@@ -265,7 +264,7 @@ pmx_reply *encode_args(struct encoded *ret, const struct args *args, size_t max_
   failure = encode_size(args, max_bytes, &size);
   if (failure)
     return failure;
-  if (size > ENCODED_SMALL) {
+  if (size > small_size) {
     ret->heap = mem_alloc(size);
     if (!ret->heap)
       return args_no_memory();

@@ -35,10 +35,10 @@ pmx_reply *args_from_argv(struct args *, int argc, const char *const *argv, cons
 pmx_reply *args_add(struct args *, int argc, const char *const *argv, const size_t *len);
 pmx_reply *args_from_list(struct args *, const char *arg0, va_list); /* strings, then NULL */
 pmx_reply *args_from_format(struct args *, const char *format, va_list);
-/* What has at most ENCODED_SMALL bytes goes into `small`, which must live as long. INVALID/TOO_LARGE
- * when an argument is over 2 GiB - 1 or the total is over max_bytes. */
-pmx_reply *encode_args(struct encoded *ret, const struct args *, size_t max_bytes,
-                       char small[ENCODED_SMALL]);
+/* What fits goes into `small`, which must live as long; it has at most ENCODED_SMALL bytes.
+ * INVALID/TOO_LARGE when an argument is over 2 GiB - 1 or the total is over max_bytes. */
+pmx_reply *encode_args(struct encoded *ret, const struct args *, size_t max_bytes, char *small,
+                       size_t small_size);
 void encoded_clear(struct encoded *);
 /* The two halves of it. How many bytes, or why not; and these bytes, and where they end. */
 pmx_reply *encode_size(const struct args *, size_t max_bytes, size_t *ret);
