@@ -75,6 +75,7 @@ static void enqueue(struct notices *n, struct notice *it, int is_event)
     n->queued.events += (uint64_t)is_event;
     n->queued.lines += (uint64_t)!is_event;
   }
+  atomic_store(&n->waiting, 1);
   lock_release(&n->lock);
   if (dropped)
     mem_free(it);
@@ -176,14 +177,15 @@ static int deliver_dropped(struct notices *n, const struct notice_count *dropped
   pmx_event event = {.size = sizeof event, .type = PMX_EVENT_DROPPED, .detail = text};
   int told = 0;
 
+  if (!dropped->events && !dropped->lines)
+    return 0;
   snprintf(text, sizeof text, "dropped: %" PRIu64 " events and %" PRIu64 " lines of the log",
            dropped->events, dropped->lines);
   if (dropped->events) {
     n->event(n->event_ud, &event);
     told++;
   }
-  if ((dropped->events || dropped->lines) && n->log && n->log_max >= PMX_LOG_WARN &&
-      generation == fork_generation()) {
+  if (n->log && n->log_max >= PMX_LOG_WARN && generation == fork_generation()) {
     n->log(n->log_ud, PMX_LOG_WARN, "notice", text);
     told++;
   }
@@ -198,10 +200,13 @@ int notices_deliver(struct notices *n)
   struct notice_count dropped;
   int delivered = 0;
 
+  if (!notices_pending(n))
+    return 0;
   lock_acquire(&n->lock);
   list_take(&ready, &n->queue);
   dropped = n->dropped;
   n->queued = n->dropped = (struct notice_count){0, 0};
+  atomic_store(&n->waiting, 0);
   lock_release(&n->lock);
   while ((node = list_first(&ready)) != NULL && generation == fork_generation()) {
     list_remove(node);
@@ -213,10 +218,5 @@ int notices_deliver(struct notices *n)
 
 int notices_pending(struct notices *n)
 {
-  int any;
-
-  lock_acquire(&n->lock);
-  any = !list_empty(&n->queue) || n->dropped.events || n->dropped.lines;
-  lock_release(&n->lock);
-  return any;
+  return atomic_load_explicit(&n->waiting, memory_order_acquire);
 }

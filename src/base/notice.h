@@ -15,6 +15,7 @@ struct notices {
   struct notice_count {
     uint64_t lines, events;
   } queued, dropped;
+  _Atomic int waiting; /* any of them; written under the lock */
   pmx_log_fn log;
   void *log_ud;
   pmx_log_level log_max;

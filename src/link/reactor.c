@@ -279,11 +279,10 @@ static void run_timers(struct reactor *r)
   } while (t);
 }
 
-static void run_tickers(struct reactor *r)
+static void run_tickers(struct reactor *r, int64_t now)
 {
   for (struct list *node = r->tickers.next; node != &r->tickers; node = node->next) {
     struct ticker *t = container_of(node, struct ticker, node);
-    int64_t now = clock_ns();
 
     if (atomic_load(&t->due) > now)
       continue;
@@ -294,13 +293,11 @@ static void run_tickers(struct reactor *r)
 }
 
 /* A source's io may take any source off the list, so the search starts again after each call. */
-static void expire_sources(struct reactor *r)
+static void expire_sources(struct reactor *r, int64_t now)
 {
   struct source *expired;
 
   do {
-    int64_t now = clock_ns();
-
     expired = NULL;
     for (struct list *node = r->sources.next; node != &r->sources && !expired; node = node->next) {
       struct source *s = container_of(node, struct source, node);
@@ -353,10 +350,13 @@ int reactor_busy(struct reactor *r)
 
 int64_t reactor_run_due(struct reactor *r)
 {
+  int64_t now;
+
   run_timers(r); /* a call whose time is up is not sent by the job that would send it */
   run_jobs(r);
-  expire_sources(r);
-  run_tickers(r);
+  now = clock_ns(); /* what is due later is due in the next round, at once */
+  expire_sources(r, now);
+  run_tickers(r, now);
   /* When all have run: each may have set the others' times. */
   return reactor_busy(r) ? 0 : first_due(r);
 }
