@@ -13,7 +13,7 @@
 #include "base/histogram.h"
 #include "link/link.h"
 
-enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 128, LANE_HALF_MAX = 256 };
+enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 256, LANE_HALF_MAX = 256 };
 #ifndef LANE_EARLY
 #define LANE_EARLY 16 /* so many that nobody waits for are worth a write of their own */
 #endif

@@ -8,7 +8,10 @@
 #include "call/reply.h"
 #include "call/timing.h"
 
-enum { REPLIES_AT_ONCE = 64, READS_AT_ONCE = 4, WRITES_AT_ONCE = 4, UNSEEN_NS = 1000 * 1000 };
+enum { READS_AT_ONCE = 4, WRITES_AT_ONCE = 4, UNSEEN_NS = 1000 * 1000 };
+/* All whom one read answers are woken together: who is woken earlier gets the processor of whoever
+ * reads, and the others wait. */
+enum { REPLIES_AT_ONCE = LANE_WAKES };
 enum { AMID_MESSAGE = 1, AMID_RECORD = 2 }; /* lane.amid */
 
 /* ---- out ---- */
