@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* reply.h - the reply noun: an immutable tree in an arena, refcounted as a whole. resp/decode.c
- * builds replies of servers, everybody builds failures. Public accessors live in reply.c. */
+ * builds replies of servers, everybody builds failures. Public accessors live in
+ * reply_access.c. */
 #ifndef PMX_CALL_REPLY_H
 #define PMX_CALL_REPLY_H
 #include <poolmux/poolmux.h>
