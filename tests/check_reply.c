@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check_reply.c - tests how reply trees live: arena, limit, refcount. Accessors: check_access.c,
- * failures: check_outcome.c, decoding: check_decode.c. */
+/* check_reply.c - tests how scalars and reply trees live: arena, limit, refcount. Accessors:
+ * check_access.c, failures: check_outcome.c, decoding: check_decode.c. */
 #include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -9,22 +9,52 @@
 #include "call/reply.h"
 #include "reply_nodes.h"
 
-/* ---- arena ---- */
+/* ---- scalars ---- */
 
 START_TEST(a_scalar_is_one_allocation)
 {
-  struct reply_tree *tree;
+  pmx_reply *reply;
 
   mem_fail_at(UINT64_MAX, 0);
-  tree = reply_tree_new(sizeof(pmx_reply) + 100, SIZE_MAX);
-  ck_assert_ptr_nonnull(tree);
-  ck_assert_ptr_nonnull(reply_tree_alloc(tree, sizeof(pmx_reply) + 100));
+  reply = reply_scalar_new(100);
   mem_fail_at(0, 0);
+  ck_assert_ptr_nonnull(reply);
   ck_assert_uint_eq(mem_count(), 1);
-  reply_tree_free(tree);
-  reply_tree_free(NULL);
+  memset(reply + 1, 'x', 100);
+  reply->str = (char *)(reply + 1);
+  reply->len = 99;
+  ck_assert_uint_eq(reply_bytes(reply), sizeof *reply + 100);
+  pmx_reply_free(reply);
 }
 END_TEST
+
+START_TEST(a_scalar_that_cannot_be_made_is_null)
+{
+  ck_assert_ptr_null(reply_scalar_new(SIZE_MAX));
+  ck_assert_ptr_null(reply_scalar_new(SIZE_MAX - sizeof(pmx_reply)));
+  mem_fail_at(1, 0);
+  ck_assert_ptr_null(reply_scalar_new(1));
+  mem_fail_at(0, 0);
+}
+END_TEST
+
+START_TEST(constant_replies_have_no_bytes_and_are_never_freed)
+{
+  pmx_reply *replies[] = {reply_ok(), reply_nil()};
+
+  for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+    for (int twice = 0; twice < 2; twice++)
+      pmx_reply_free(replies[i]);
+    ck_assert_ptr_eq(pmx_reply_ref(replies[i]), replies[i]);
+    ck_assert_uint_eq(reply_bytes(replies[i]), 0);
+    ck_assert_int_eq(pmx_ok(replies[i]), 1);
+  }
+  ck_assert_int_eq(pmx_reply_type(replies[1]), PMX_TYPE_NIL);
+  ck_assert_uint_eq(reply_bytes(NULL), 0);
+}
+END_TEST
+
+/* ---- arena ---- */
 
 START_TEST(arena_memory_is_aligned_and_disjoint)
 {
@@ -142,17 +172,28 @@ static void *ref_and_free(void *arg)
   return NULL;
 }
 
-START_TEST(references_are_counted_from_all_threads)
+static void count_from_all_threads(pmx_reply *reply)
 {
-  pmx_reply *reply = reply_failure(PMX_UNKNOWN, PMX_CAUSE_LOST, "shared");
   pthread_t thread[4];
 
   for (int i = 0; i < 4; i++)
     ck_assert_int_eq(pthread_create(&thread[i], NULL, ref_and_free, pmx_reply_ref(reply)), 0);
   for (int i = 0; i < 4; i++)
     pthread_join(thread[i], NULL);
-  ck_assert_str_eq(pmx_reply_error(reply), "shared");
-  pmx_reply_free(reply);
+}
+
+START_TEST(references_are_counted_from_all_threads)
+{
+  struct reply_tree *tree = new_tree();
+  pmx_reply *scalar = reply_failure(PMX_UNKNOWN, PMX_CAUSE_LOST, "shared");
+  pmx_reply *list = aggregate(tree, PMX_TYPE_ARRAY, 0);
+
+  count_from_all_threads(scalar);
+  ck_assert_str_eq(pmx_reply_error(scalar), "shared");
+  pmx_reply_free(scalar);
+  count_from_all_threads(list);
+  ck_assert_uint_eq(pmx_reply_len(list), 0);
+  pmx_reply_free(list);
 }
 END_TEST
 
@@ -160,6 +201,8 @@ int main(void)
 {
   const TTest *const tests[] = {
       a_scalar_is_one_allocation,
+      a_scalar_that_cannot_be_made_is_null,
+      constant_replies_have_no_bytes_and_are_never_freed,
       arena_memory_is_aligned_and_disjoint,
       arena_takes_few_blocks,
       arena_never_takes_more_than_its_limit,

@@ -98,21 +98,15 @@ static pmx_reply *immortal(pmx_status status, pmx_cause cause)
 pmx_reply *reply_failure_text(pmx_status status, pmx_cause cause, const char *text)
 {
   size_t len = strlen(text);
-  struct reply_tree *tree = reply_tree_new(sizeof(pmx_reply) + len + 1, SIZE_MAX);
-  pmx_reply *reply = tree ? reply_tree_alloc(tree, sizeof *reply + len + 1) : NULL;
-  const pmx_reply *model = immortal(status, cause);
-  char *copy;
+  pmx_reply *reply = reply_scalar_new(len + 1), *model = immortal(status, cause);
 
-  if (!reply) {
-    reply_tree_free(tree);
-    return (pmx_reply *)model;
-  }
-  copy = (char *)(reply + 1);
-  memcpy(copy, text, len + 1);
-  *reply = *model;
-  reply->tree = tree;
-  reply->flags &= (uint8_t)~REPLY_IMMORTAL;
-  reply->str = copy;
+  if (!reply)
+    return model;
+  reply->type = model->type;
+  reply->status = model->status;
+  reply->cause = model->cause;
+  reply->flags |= model->flags & (uint8_t)~REPLY_IMMORTAL;
+  reply->str = memcpy(reply + 1, text, len + 1);
   reply->len = len;
   return reply;
 }

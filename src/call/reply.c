@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* reply.c - owns the arena a reply tree lives in, and its one refcount. Memory is a list of blocks,
- * so freeing a tree of any shape is a loop. Knows nothing of RESP: decoder and outcome.c fill the
- * nodes. */
+/* reply.c - owns the memory of replies, and their one refcount: a scalar is one block, a tree has an
+ * arena, which is a list of blocks, so freeing a tree of any shape is a loop. Knows nothing of RESP:
+ * decoder and outcome.c fill the nodes. */
 #include "call/reply.h"
 #include "base/mem.h"
 #include <string.h>
@@ -30,6 +30,18 @@ struct reply_tree {
 static size_t aligned(size_t size)
 {
   return (size + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+pmx_reply *reply_scalar_new(size_t extra)
+{
+  pmx_reply *node = extra < PTRDIFF_MAX - sizeof *node ? mem_alloc(sizeof *node + extra) : NULL;
+
+  if (!node)
+    return NULL;
+  memset(node, 0, sizeof *node);
+  atomic_init(&node->refs, 1);
+  node->flags = REPLY_SCALAR;
+  return node;
 }
 
 struct reply_tree *reply_tree_new(size_t first_hint, size_t max_bytes)
@@ -74,7 +86,9 @@ void reply_tree_free(struct reply_tree *tree)
 
 size_t reply_bytes(const pmx_reply *reply)
 {
-  return reply && reply->tree ? reply->tree->bytes : 0;
+  if (!reply || (reply->flags & REPLY_IMMORTAL))
+    return 0;
+  return reply->flags & REPLY_SCALAR ? sizeof *reply + reply->len + 1 : reply->tree->bytes;
 }
 
 /* A new block for `size` (aligned) bytes; the roomier of it and the old one serves what follows. */
@@ -151,20 +165,34 @@ pmx_reply *reply_list_new(size_t n)
   return list;
 }
 
+static atomic_size_t *refs_of(pmx_reply *reply)
+{
+  return reply->flags & REPLY_SCALAR ? &reply->refs : &reply->tree->refs;
+}
+
 pmx_reply *pmx_reply_ref(const pmx_reply *reply)
 {
-  if (reply && !(reply->flags & REPLY_IMMORTAL))
-    atomic_fetch_add_explicit(&reply->tree->refs, 1, memory_order_relaxed);
-  return (pmx_reply *)reply; /* const protects the content, not the refcount */
+  pmx_reply *ret = (pmx_reply *)reply; /* const protects the content, not the refcount */
+
+  if (ret && !(ret->flags & REPLY_IMMORTAL))
+    atomic_fetch_add_explicit(refs_of(ret), 1, memory_order_relaxed);
+  return ret;
 }
 
 void pmx_reply_free(pmx_reply *reply)
 {
+  atomic_size_t *refs;
+
   if (!reply || (reply->flags & REPLY_IMMORTAL))
     return;
+  refs = refs_of(reply);
   /* Whoever finds one reference has it, and nobody can take another: no need to lock the bus. */
-  if (atomic_load_explicit(&reply->tree->refs, memory_order_acquire) == 1 ||
-      atomic_fetch_sub_explicit(&reply->tree->refs, 1, memory_order_acq_rel) == 1)
+  if (atomic_load_explicit(refs, memory_order_acquire) != 1 &&
+      atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) != 1)
+    return;
+  if (reply->flags & REPLY_SCALAR)
+    mem_free(reply);
+  else
     reply_tree_free(reply->tree);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* reply.h - the reply noun: an immutable tree in an arena, refcounted as a whole. resp/decode.c
- * builds replies of servers, everybody builds failures. Public accessors live in
- * reply_access.c. */
+/* reply.h - the reply noun: an immutable tree in an arena, refcounted as a whole; or a scalar, one
+ * node with its text behind it. resp/decode.c builds replies of servers, everybody builds failures.
+ * Public accessors live in reply_access.c. */
 #ifndef PMX_CALL_REPLY_H
 #define PMX_CALL_REPLY_H
 #include <poolmux/poolmux.h>
@@ -9,9 +9,12 @@
 
 struct reply_tree;
 
-/* One node. `tree` leads to the refcount and the arena. */
+/* One node. */
 struct pmx_reply {
-  struct reply_tree *tree;
+  union {
+    struct reply_tree *tree; /* leads to the refcount and the arena */
+    atomic_size_t refs;      /* REPLY_SCALAR */
+  };
   uint8_t type;   /* pmx_type */
   uint8_t status; /* pmx_status */
   uint8_t cause;  /* pmx_cause */
@@ -29,13 +32,16 @@ struct pmx_reply {
 
 enum {
   REPLY_SAFE_TO_RETRY = 1, /* pmx_reply_safe_to_retry */
-  REPLY_IMMORTAL = 2       /* static: never freed */
+  REPLY_IMMORTAL = 2,      /* static: never freed */
+  REPLY_SCALAR = 4         /* in no tree */
 };
 
 /* ---- building (Thread: the builder's own, before anybody else sees the tree) ---- */
 
+/* With `extra` bytes behind it, for its text; all else in it is zero. NULL: out of memory. */
+pmx_reply *reply_scalar_new(size_t extra);
 /* A tree that may take at most max_bytes of arena in all. `first_hint` = bytes of the first block
- * (0 = default), so that a scalar is one allocation. NULL: out of memory. */
+ * (0 = default). NULL: out of memory. */
 struct reply_tree *reply_tree_new(size_t first_hint, size_t max_bytes);
 void reply_tree_free(struct reply_tree *); /* of an unfinished tree; NULL is ignored */
 /* Bytes of the arena, aligned for any type; NULL: out of memory, or over max_bytes
@@ -43,7 +49,7 @@ void reply_tree_free(struct reply_tree *); /* of an unfinished tree; NULL is ign
 void *reply_tree_alloc(struct reply_tree *, size_t size);
 int reply_tree_over(const struct reply_tree *);
 size_t reply_tree_bytes(const struct reply_tree *);
-size_t reply_bytes(const pmx_reply *); /* of the tree that it belongs to */
+size_t reply_bytes(const pmx_reply *); /* of the tree that it belongs to, or its own */
 
 /* An array of n that is one allocation. Its elements are NULL, to be filled in before anybody else
  * sees it; each is a reply with a tree of its own, and freed with it. NULL: out of memory. */

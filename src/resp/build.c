@@ -89,9 +89,9 @@ void *build_refuse(struct build *b, pmx_cause cause, const char *format, ...)
   return NULL;
 }
 
-static void *refuse_alloc(struct build *b)
+static void *refuse_alloc(struct build *b, int over)
 {
-  if (b->tree && reply_tree_over(b->tree))
+  if (over)
     return build_refuse(b, PMX_CAUSE_TOO_LARGE,
                         "a reply needs more than the %zu bytes of reply.max_size",
                         b->limits.max_bytes);
@@ -115,29 +115,48 @@ static int make_room(struct build *b, pmx_reply *parent, size_t announced)
   return 0;
 }
 
-/* A node at its place in the tree, with `extra` bytes behind it. */
+static pmx_reply *add_scalar(struct build *b, size_t extra)
+{
+  int over = sizeof(pmx_reply) + extra > b->limits.max_bytes;
+  pmx_reply *node = over ? NULL : reply_scalar_new(extra);
+
+  return node ? node : refuse_alloc(b, over);
+}
+
+static pmx_reply *add_to_tree(struct build *b, pmx_reply *parent, size_t announced, size_t extra)
+{
+  pmx_reply *node;
+
+  if (!b->tree)
+    b->tree = reply_tree_new(0, b->limits.max_bytes);
+  if (!b->tree)
+    return refuse_alloc(b, 0);
+  if (parent && make_room(b, parent, announced))
+    return refuse_alloc(b, reply_tree_over(b->tree));
+  node = reply_tree_alloc(b->tree, sizeof *node + extra);
+  if (!node)
+    return refuse_alloc(b, reply_tree_over(b->tree));
+  memset(node, 0, sizeof *node);
+  node->tree = b->tree;
+  if (parent)
+    parent->elems[parent->len++] = node;
+  return node;
+}
+
+/* A node at its place, with `extra` bytes behind it. */
 static pmx_reply *add_node(const redisReadTask *task, pmx_type type, size_t extra)
 {
   struct build *b = task->privdata;
-  pmx_reply *node, *parent = task->parent ? task->parent->obj : NULL;
-  size_t size = sizeof *node + extra;
+  pmx_reply *node;
 
-  if (!parent) {
-    /* A scalar is all there will be; an aggregate wants room for what follows. */
-    b->tree = reply_tree_new(type < PMX_TYPE_ARRAY ? size : 0, b->limits.max_bytes);
-    if (!b->tree)
-      return refuse_alloc(b);
-  } else if (make_room(b, parent, (size_t)task->parent->elements)) {
-    return refuse_alloc(b);
-  }
-  node = reply_tree_alloc(b->tree, size);
-  if (!node)
-    return refuse_alloc(b);
-  memset(node, 0, sizeof *node);
-  node->tree = b->tree;
-  node->type = (uint8_t)type;
-  if (parent)
-    parent->elems[parent->len++] = node;
+  if (task->parent)
+    node = add_to_tree(b, task->parent->obj, (size_t)task->parent->elements, extra);
+  else if (type < PMX_TYPE_ARRAY)
+    node = add_scalar(b, extra);
+  else
+    node = add_to_tree(b, NULL, 0, extra);
+  if (node)
+    node->type = (uint8_t)type;
   return node;
 }
 
@@ -257,7 +276,7 @@ static void *create_nil(const redisReadTask *task)
   return task->parent ? add_node(task, PMX_TYPE_NIL, 0) : reply_nil();
 }
 
-/* The tree is freed as a whole, by decode.c. */
+/* A tree is freed as a whole, and a scalar is complete when it is made: by decode.c. */
 static void free_object(void *object)
 {
   (void)object;

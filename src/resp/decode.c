@@ -275,18 +275,19 @@ enum decode_result decoder_next(struct decoder *d, pmx_reply **ret)
       return fail_reader(d);
     if (!reply)
       return check_unfinished(d);
-    if (end_reply(d))
+    d->build.tree = NULL; /* it is the reply's now */
+    if (end_reply(d)) {
+      pmx_reply_free(reply);
       return DECODE_ERROR;
+    }
     d->half = d->build.attribute;
     d->build.attribute = 0;
     if (!d->half) {
-      d->build.tree = NULL;
       d->replies++;
       *ret = reply;
       return DECODE_REPLY;
     }
-    reply_tree_free(d->build.tree); /* an attribute is nobody's reply */
-    d->build.tree = NULL;
+    pmx_reply_free(reply); /* an attribute is nobody's reply */
   }
   return DECODE_MORE;
 }

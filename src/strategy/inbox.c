@@ -64,7 +64,7 @@ int inbox_gap(struct inbox *in, int hold)
 
 int inbox_put(struct inbox *in, pmx_reply *reply)
 {
-  size_t bytes = reply_tree_bytes(reply->tree);
+  size_t bytes = reply_bytes(reply);
 
   if (!has_room(in, bytes))
     return inbox_gap(in, 0) ? -1 : 0;
@@ -96,7 +96,7 @@ pmx_reply *inbox_take(struct inbox *in)
     first->gap = 0;
     return pmx_reply_ref(&gap_reply);
   }
-  in->bytes -= reply_tree_bytes(first->reply->tree);
+  in->bytes -= reply_bytes(first->reply);
   in->taken++;
   return first->reply;
 }
