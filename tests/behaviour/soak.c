@@ -155,16 +155,24 @@ static void end_opened(struct soaking *s)
   }
 }
 
+/* A callback of another one may be calling it, under the lock of its slot. */
+static void end_slot(struct soaking *s, struct slot *slot)
+{
+  struct opened *o;
+
+  client_put(slot, NULL, &o);
+  if (o)
+    end_client(s, o);
+}
+
 static void epoch_end(struct soaking *s, int fds, int threads)
 {
   struct caller *w = &s->callers[SOAK_THREADS];
 
   proxy_heal(s->proxy);
   end_shelves(s, w);
-  for (int i = 0; i < SOAK_SLOTS; i++) {
-    if (s->slots[i].opened)
-      end_client(s, s->slots[i].opened);
-  }
+  for (int i = 0; i < SOAK_SLOTS; i++)
+    end_slot(s, &s->slots[i]);
   for (int i = 0; i < SOAK_THREADS; i++)
     tickets_end(s, s->callers[i].tickets);
   proxy_stop(s->proxy);
