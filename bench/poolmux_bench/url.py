@@ -22,6 +22,7 @@ COMPARED = {
     "mux.lanes",
     "mux.max_inflight",
     "mux.spin",
+    "mux.yield",
 }
 HONOURED = {  # by what connects here, and by the workers' control connections
     "tls.ca_file",

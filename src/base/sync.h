@@ -27,6 +27,7 @@ int thread_start(struct thread *, const char *name, void (*run)(void *), void *a
 void thread_join(struct thread *);
 void thread_detach(struct thread *); /* instead of joining: for a thread that ends itself */
 int thread_is_me(const struct thread *);
+void thread_yield(void); /* lets others that want this processor have it, if there are any */
 int thread_start_detached(const char *name, void (*run)(void *), void *arg);
 /* Thread cancellation is off inside calls: returns the old state for the second. */
 int thread_cancel_disable(void);

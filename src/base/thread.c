@@ -98,6 +98,11 @@ int thread_start_detached(const char *name, void (*run)(void *), void *arg)
   return err;
 }
 
+void thread_yield(void)
+{
+  sched_yield();
+}
+
 int thread_cancel_disable(void)
 {
   int old = PTHREAD_CANCEL_ENABLE;

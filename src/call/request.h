@@ -68,10 +68,13 @@ struct request {
   int64_t queue_until;  /* ns: when waiting for a free connection ends; set by the strategy */
   uint64_t ticket;      /* the lease's generation, for a command on a lease */
   uint64_t place;       /* its number among all that its connection was ever given */
-  struct lane *lane;    /* a lane's from QUEUED on; the next three are under its lock */
+  struct lane *lane;    /* a lane's from QUEUED on; the next four are under its lock */
   struct list parked;   /* among those who sleep */
+  uint8_t giving;       /* it is coming, and gives way before it looks */
   uint8_t attended;     /* its issuer waits for it, outside the reactor's thread */
   uint8_t coming;       /* its issuer is awake and will look at the lane */
+  unsigned crowd;       /* its issuer gives way before it looks, among so many; or 0. See yield.h */
+  unsigned turns;       /* … so often; the issuer's */
   int64_t ended_at;     /* ns: when its outcome was known; 0: nobody looked at the clock */
   pmx_reply *reply;     /* the outcome, from ENDED on; owned by the issuer */
   void (*done)(struct request *);

@@ -51,7 +51,8 @@ static int is_watched(const struct lane *l)
  * code: the reactor may be in a callback that waits for one of them. */
 static int is_attended_to(const struct lane *l)
 {
-  return l->held || l->coming || (list_empty(&l->parked) && is_watched(l));
+  return l->held || l->coming > l->giving ||
+         (list_empty(&l->parked) && (l->giving || is_watched(l)));
 }
 
 /* Invariant T: what is to be written or read has somebody who will do it. */
@@ -65,10 +66,6 @@ static void ensure_driver(struct lane *l)
     return;
   if (list_empty(&l->parked)) {
     poke(l);
-    return;
-  }
-  if (lane_call_reader(l)) {
-    note_wake(l, &l->reader.parker);
     return;
   }
   newest = container_of(list_last(&l->parked), struct request, parked);
@@ -138,17 +135,11 @@ void lane_leave(struct lane *l)
 
 /* ---- requests begin and end ---- */
 
-/* From now on nothing waits for it here. */
-static void count_end(struct lane *l, const struct request *req)
-{
-  l->ended++;
-  l->callers -= req->attended;
-}
-
 void lane_not_coming(struct lane *l, struct request *req)
 {
   l->coming -= req->coming;
-  req->coming = 0;
+  l->giving -= req->giving;
+  req->coming = req->giving = 0;
 }
 
 void lane_dequeue(struct lane *l, struct request *req)
@@ -190,11 +181,11 @@ void lane_submit_locked(struct lane *l, struct request *req)
   list_init(&req->parked);
   req->coming = req->attended;
   l->coming += req->attended;
-  l->callers += req->attended;
+  yield_begin(&l->yield, req);
+  req->giving = req->crowd > 0;
+  l->giving += req->giving;
   enqueue(l, l->queue.prev, req);
-  if (l->held && l->blocked && !lane_busy(l) && lane_unseen(l, req->queued_at))
-    l->kick = 1; /* its holder looks before anything is written, as who takes the token does */
-  else if (l->held && (l->blocked || (l->open && is_worth_writing(l, LANE_OPEN))))
+  if (l->held && (l->blocked || (l->open && is_worth_writing(l, LANE_OPEN))))
     lane_write_for_holder(l);
   else if (!l->held && !req->attended && is_worth_writing(l, LANE_EARLY))
     lane_turn(l, 0); /* nobody comes to write it: so its issuer takes the token for a round */
@@ -217,7 +208,8 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
     l->kick = 1; /* it sleeps in poll, not on its parker */
   list_remove(&req->parked);
   lane_not_coming(l, req);
-  count_end(l, req);
+  l->ended++;
+  yield_end(&l->yield, req, reply && l->matched_at && !parker && atomic_load(&l->driver) != req);
   req->ended_at = l->matched_at;
   req->reply = reply;
   if (req->timing)
@@ -233,10 +225,7 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
 
 void lane_end_locked(struct lane *l, struct request *req, pmx_reply *reply)
 {
-  if (request_state(req) == REQUEST_QUEUED)
-    lane_dequeue(l, req);
-  else
-    list_init(&req->parked);
+  lane_dequeue(l, req);
   lane_finish(l, req, reply);
 }
 
@@ -253,7 +242,8 @@ pmx_status lane_withdraw_locked(struct lane *l, struct request *req)
     conn_abandon(&l->link.conn, req);
     status = PMX_UNKNOWN;
   }
-  count_end(l, req);
+  l->ended++;
+  yield_end(&l->yield, req, 0);
   l->given_up++;
   list_remove(&req->parked);
   lane_not_coming(l, req);

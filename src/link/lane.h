@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* lane.h - a link that many callers share: one queue, one pipeline, one lock. Whoever waits drives
- * it: the holder of the driver token reads for everybody; for a crowd a thread of the library's does.
- * The protocol, its states and why nobody is left waiting (invariant T) are in docs/design.md, "The
- * multiplexer".
+ * it: the holder of the driver token reads for everybody. The protocol, its states and why nobody is
+ * left waiting (invariant T) are in docs/design.md, "The multiplexer".
  *
  * A strategy embeds a lane, dials its link, and tells it when the connection is ready. `lock` is
  * the strategy's too: *_locked functions want it held, lane_enter and lane_leave take and drop it.
@@ -12,6 +11,7 @@
 #define PMX_LINK_LANE_H
 #include "base/histogram.h"
 #include "link/link.h"
+#include "link/yield.h"
 
 enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 256, LANE_HALF_MAX = 256 };
 #ifndef LANE_EARLY
@@ -21,20 +21,8 @@ enum { LANE_BUFFER = 64 * 1024, LANE_WAKES = 256, LANE_HALF_MAX = 256 };
 #define LANE_OPEN 4 /* so many are, while whoever reads is still waking others */
 #endif
 
-#ifndef LANE_CROWD
-#define LANE_CROWD 7 /* so many synchronous callers get a reader … */
-#endif
-#define LANE_CROWD_LEFT (LANE_CROWD * 3 / 4) /* … and keep it until they are fewer */
-
 struct lane_limits {
   uint32_t in_flight, abandoned;
-};
-
-struct reader { /* lane_reader.c */
-  struct thread thread;
-  struct parker parker;
-  struct job start;
-  uint8_t state, stop;
 };
 
 struct lane {
@@ -44,11 +32,11 @@ struct lane {
   /* what waits: QUEUED requests, in order; sleeping synchronous callers, the newest last */
   struct list queue, parked;
   unsigned queued;
-  unsigned callers;  /* synchronous ones, whose requests have not ended */
-  unsigned crowd;    /* the same when an answer comes: the most, fading */
   unsigned usual;    /* requests that are under way when an answer comes: the most, fading */
   size_t queued_bytes;
+  struct yield yield;
   unsigned coming;   /* threads that will look at the lane without being woken */
+  unsigned giving;   /* those of them that give way first */
   /* the connection */
   uint8_t up;      /* logged in, and not yet poisoned */
   uint8_t dying;   /* poisoned, its socket still open */
@@ -85,7 +73,6 @@ struct lane {
   /* the reactor's side */
   struct source watch;
   struct job look;
-  struct reader reader;
   struct ticker *ticker; /* must run soon once nobody watches the socket */
   struct request down;   /* ends, on the reactor's thread, when a connection is closed for good */
 };
@@ -96,6 +83,7 @@ void lane_enter(struct lane *);
 void lane_leave(struct lane *);
 
 /* ---- strategy ---- */
+void lane_configure_locked(struct lane *, const struct config *); /* what may change while it runs */
 /* Queues a NEW request, and may drop the lock meanwhile. An attended one's issuer will call
  * lane_wait. */
 void lane_submit_locked(struct lane *, struct request *);
@@ -103,7 +91,7 @@ void lane_submit_locked(struct lane *, struct request *);
  * touches it any more; PMX_OK: it has ended, or is about to. */
 pmx_status lane_withdraw_locked(struct lane *, struct request *);
 struct request *lane_first_queued(const struct lane *);
-/* Ends one that lane_first_queued gave, or one that never queued. */
+/* Ends one that is queued. */
 void lane_end_locked(struct lane *, struct request *, pmx_reply *);
 void lane_last_locked(
     struct lane *); /* lets what is queued or in flight finish, then ends the connection */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* lane_drive.c - how synchronous callers wait: one of them, or the reader of a crowd, holds the
- * token and reads for all; the others sleep until their requests have ended, or the token is
- * theirs. */
+/* lane_drive.c - how synchronous callers wait: one of them holds the token and reads for all; the
+ * others sleep until their requests have ended, or the token is theirs. */
 #include "base/clock.h"
 #include "link/lane_io.h"
 
-enum { MANY_WAKES = 16, IDLE_NS = 5 * 1000 * 1000 };
+enum { MANY_WAKES = 16 };
 
 /* Looks again and again instead of sleeping: a core that does not go idle wakes faster. */
 static unsigned look_for(struct transport *t, unsigned events, int64_t spin, int64_t deadline)
@@ -26,7 +25,7 @@ static unsigned look_for(struct transport *t, unsigned events, int64_t spin, int
 static unsigned await(struct lane *l, int64_t deadline)
 {
   unsigned events = NET_IN | (l->stuck ? (unsigned)NET_OUT : 0), ready;
-  int64_t spin = lane_busy(l) ? l->spin : 0;
+  int64_t spin = l->spin;
 
   if (!l->writing && lane_writable(l))
     return NET_IN;
@@ -44,9 +43,9 @@ static unsigned await(struct lane *l, int64_t deadline)
 
 /* Those that wake up now are about to submit again: what they queue travels in one write, or in two
  * (see is_worth_writing). Fewer of them had better find a driver who sleeps, and write at once. */
-static void let_others_queue(struct lane *l, unsigned many)
+static void let_others_queue(struct lane *l)
 {
-  if (l->wake_count < many)
+  if (l->wake_count < MANY_WAKES)
     return;
   l->open = 1;
   l->now = 0; /* they do so later than that */
@@ -55,30 +54,16 @@ static void let_others_queue(struct lane *l, unsigned many)
   l->open = 0;
 }
 
-/* Sleeps once, and does what came. What it was; 0: time is up, perhaps. */
-static unsigned read_next(struct lane *l, int64_t deadline, unsigned many)
-{
-  unsigned ready = await(l, deadline);
-
-  if (ready & NET_OUT)
-    l->stuck = 0;
-  if (ready & NET_IN) {
-    lane_receive(l);
-    let_others_queue(l, many);
-  }
-  return ready;
-}
-
-static void take_token(struct lane *l, struct request *req, int64_t since)
+static void take_token(struct lane *l, struct request *req, int64_t now)
 {
   l->held = 1;
+  l->now = now;
   atomic_store(&l->driver, req);
-  if (lane_unseen(l, since))
+  if (lane_unseen(l, now))
     lane_look_first(l); /* closed, or out of step: nobody knows yet */
 }
 
-/* What has ended is told before: who closes the client waits for the token, and for nothing that a
- * reader tells later, who has no reference of its own. */
+/* What has ended is told before: callbacks in the order of their replies. */
 static void give_token_back(struct lane *l)
 {
   lane_flush(l); /* what came meanwhile; then the next one drives */
@@ -94,18 +79,25 @@ static void give_token_back(struct lane *l)
 }
 
 /* Until its own request has ended, its time is up, or it is cancelled. Reads for all meanwhile. */
-static enum lane_wait_result drive(struct lane *l, struct request *req, const _Atomic int *canceled)
+static enum lane_wait_result drive(struct lane *l, struct request *req, int64_t now,
+                                   const _Atomic int *canceled)
 {
   enum lane_wait_result result = LANE_AGAIN;
 
-  take_token(l, req, req->queued_at);
+  take_token(l, req, now);
   for (;;) {
     unsigned ready;
 
     lane_flush(l);
     if (request_state(req) == REQUEST_ENDED || !l->up || atomic_load(canceled))
       break;
-    ready = read_next(l, req->deadline, MANY_WAKES);
+    ready = await(l, req->deadline);
+    if (ready & NET_OUT)
+      l->stuck = 0;
+    if (ready & NET_IN) {
+      lane_receive(l);
+      let_others_queue(l);
+    }
     if (request_state(req) != REQUEST_ENDED && (!ready || clock_ns() >= req->deadline)) {
       result = LANE_TIMEOUT;
       break;
@@ -113,25 +105,6 @@ static enum lane_wait_result drive(struct lane *l, struct request *req, const _A
   }
   give_token_back(l);
   return result;
-}
-
-/* Between two calls of everybody nothing is owed: it waits for a moment, then leaves the lane to
- * whoever comes. What came late meanwhile, or was said before a call, does not meet that. */
-void lane_read_for_all(struct lane *l)
-{
-  unsigned ready = NET_IN;
-
-  take_token(l, NULL, clock_ns());
-  for (;;) {
-    if (!(ready & NET_IN) && !lane_busy(l) && !list_empty(&l->queue))
-      lane_look_first(l);
-    lane_flush(l);
-    if (!l->up || l->crowd < LANE_CROWD_LEFT || (!ready && !lane_busy(l)))
-      break;
-    l->seen_at = clock_ns();
-    ready = read_next(l, lane_busy(l) ? TIME_FOREVER : time_after(l->seen_at, IDLE_NS), 1);
-  }
-  give_token_back(l);
 }
 
 /* Takes over the lock. */
@@ -152,7 +125,7 @@ static enum lane_wait_result sleep_once(struct lane *l, struct request *req,
   list_remove(&req->parked);
   lane_not_coming(l, req);
   if (request_state(req) != REQUEST_ENDED && result == LANE_AGAIN && l->up && !l->held)
-    result = drive(l, req, canceled);
+    result = drive(l, req, clock_ns(), canceled);
   lane_leave(l);
   return result;
 }
@@ -164,29 +137,52 @@ static enum lane_wait_result wait_nested(struct reactor *reactor, const struct r
   return clock_ns() < req->deadline ? LANE_AGAIN : LANE_TIMEOUT;
 }
 
+/* Drops the lock. Who has none to sleep on gets one, and looks again. */
+static enum lane_wait_result get_parker(struct lane *l, struct request *req)
+{
+  if (l->held)
+    yield_slept(&l->yield, req);
+  lane_leave(l);
+  atomic_store(&req->parker, parker_get(l->link.env->parkers));
+  return atomic_load(&req->parker) ? LANE_AGAIN : LANE_NOMEM;
+}
+
+/* Drops the lock. */
+static enum lane_wait_result look(struct lane *l, struct request *req, const _Atomic int *canceled)
+{
+  int has_just_begun = !req->crowd && !atomic_load(&req->parker);
+  int64_t now = has_just_begun ? req->queued_at : clock_ns();
+  enum lane_wait_result result = LANE_AGAIN;
+
+  if (l->held || !l->up)
+    return atomic_load(&req->parker) ? sleep_once(l, req, canceled) : get_parker(l, req);
+  if (now >= req->deadline)
+    result = LANE_TIMEOUT;
+  else if (!atomic_load(canceled))
+    result = drive(l, req, now, canceled);
+  lane_leave(l);
+  return result;
+}
+
 enum lane_wait_result lane_wait(struct lane *l, struct request *req, const _Atomic int *canceled)
 {
-  struct link_env *env = l->link.env;
-  enum lane_wait_result result = LANE_AGAIN;
-  int sleeps;
+  int64_t late = -1;
 
-  if (reactor_is_me(env->reactor))
-    return wait_nested(env->reactor, req);
+  if (reactor_is_me(l->link.env->reactor))
+    return wait_nested(l->link.env->reactor, req);
+  if (req->turns > 0) {
+    late = yield_give_way(req, canceled);
+    if (late < 0 && request_state(req) == REQUEST_ENDED)
+      return LANE_AGAIN;
+  }
   lane_enter(l);
   lane_not_coming(l, req);
-  sleeps = l->held || !l->up || lane_reader_comes(l);
-  if (sleeps && atomic_load(&req->parker) && request_state(req) != REQUEST_ENDED)
-    return sleep_once(l, req, canceled);
-  if (!sleeps && request_state(req) != REQUEST_ENDED) {
-    l->now = atomic_load(&req->parker) ? 0 : req->queued_at; /* it has just begun */
-    result = drive(l, req, canceled);
-  }
+  if (late >= 0)
+    yield_late(&l->yield, req, late, clock_ns());
+  if (request_state(req) != REQUEST_ENDED)
+    return look(l, req, canceled);
   lane_leave(l);
-  if (sleeps && !atomic_load(&req->parker)) {
-    atomic_store(&req->parker, parker_get(env->parkers));
-    return atomic_load(&req->parker) ? LANE_AGAIN : LANE_NOMEM;
-  }
-  return result;
+  return LANE_AGAIN;
 }
 
 /* The driver's own flag is set before this looks for it, and it looks at the flag before it sleeps.

@@ -234,11 +234,12 @@ int lane_unseen(const struct lane *l, int64_t now)
   return l->quiet || now - l->seen_at > UNSEEN_NS;
 }
 
-/* The most there was lately. */
-static unsigned fading(unsigned most, unsigned now)
+/* Requests that are under way: the most there were lately. */
+static void note_usual(struct lane *l)
 {
-  most -= (most + 15) / 16;
-  return most > now ? most : now;
+  l->usual -= (l->usual + 15) / 16;
+  if (l->usual < l->link.conn.ring.count)
+    l->usual = l->link.conn.ring.count;
 }
 
 void lane_receive(struct lane *l)
@@ -248,8 +249,8 @@ void lane_receive(struct lane *l)
   ssize_t n = 0;
 
   l->quiet = 0;
-  l->usual = fading(l->usual, l->link.conn.ring.count);
-  l->crowd = fading(l->crowd, l->callers);
+  note_usual(l);
+  yield_note_crowd(&l->yield);
   for (int i = 0; i < READS_AT_ONCE && l->up; i++) {
     lane_leave(l);
     n = channel_recv(&l->link.channel, buf, &bytes);
@@ -316,16 +317,21 @@ int lane_init(struct lane *l, struct link_env *env, const struct lane_limits *li
   list_init(&l->queue);
   list_init(&l->parked);
   list_init(&l->finished);
+  yield_init(&l->yield);
   source_init(&l->watch, &l->link.transport, lane_look_io);
   job_init(&l->look, lane_look_job);
   request_init(&l->down, REQUEST_COMMAND);
-  lane_reader_init(l);
   return 0;
+}
+
+void lane_configure_locked(struct lane *l, const struct config *config)
+{
+  l->spin = config->mux_spin;
+  l->yield.off = config->mux_yield == YIELD_OFF;
 }
 
 void lane_destroy(struct lane *l)
 {
-  lane_reader_destroy(l);
   link_destroy(&l->link);
   lock_destroy(&l->lock);
   mem_free(l->out);

@@ -24,17 +24,6 @@ int lane_unseen(const struct lane *, int64_t now);
 void lane_look_job(struct job *);
 void lane_look_io(struct source *, unsigned events);
 
-/* lane_drive.c: takes the token for as long as there is a crowd. For its reader. */
-void lane_read_for_all(struct lane *);
-
-/* lane_reader.c */
-/* 1: it is `coming`, and to be woken; 0: there is no crowd, or no reader. */
-int lane_call_reader(struct lane *);
-int lane_reader_comes(const struct lane *); /* 1: it will take the token */
-void lane_reader_retry(struct lane *);      /* perhaps the system has a thread for it by now */
-void lane_reader_init(struct lane *);
-void lane_reader_destroy(struct lane *); /* ends the thread. Locks: none */
-
 /* lane_end.c */
 /* What was never sent goes back to the head of the queue, in its order, if it may wait on. */
 void lane_sort_out_ended(struct lane *, int may_wait_on);

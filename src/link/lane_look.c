@@ -35,7 +35,7 @@ static void bury(struct lane *l)
     return;
   }
   l->dying = l->stuck = l->quiet = l->last = l->amid = l->renewed = 0;
-  l->usual = l->crowd = 0;
+  l->usual = l->yield.crowd = 0;
   l->out_len = l->out_sent = 0;
   watch(l, 0);
   channel_close(&l->link.channel);
@@ -96,7 +96,6 @@ void lane_up(struct lane *l)
   lane_enter(l);
   l->up = 1;
   l->replaced = 0;
-  lane_reader_retry(l);
   lane_end_if_last(l); /* it was closed meanwhile */
   lane_leave(l);
   look(l, 0);

@@ -162,7 +162,7 @@ static void mux_configure(struct strategy *s, const struct config *config)
 
     lane_enter(&ml->lane);
     ml->config = *config;
-    ml->lane.spin = config->mux_spin;
+    lane_configure_locked(&ml->lane, config);
     if (ticker_advance(&ml->ticker, 0))
       ml->lane.wake_reactor = 1;
     lane_leave(&ml->lane);

@@ -354,7 +354,7 @@ int mux_lane_open(struct mux *m, const struct config *config, struct mux_lane **
   ml->mux = m;
   ml->config = *config;
   ml->abort_at = TIME_FOREVER;
-  ml->lane.spin = config->mux_spin;
+  lane_configure_locked(&ml->lane, config);
   backoff_init(&ml->backoff);
   request_init(&ml->dial, REQUEST_COMMAND);
   ml->dial.done = dial_done;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* crowding_threads.c - see crowding.h: what readers do is looked up in /proc; ppoll(), with which
- * the library waits for a little time, is this file's, so that a reader can be stopped there. */
+/* crowding_threads.c - see crowding.h: what threads do is looked up in /proc; sched_yield(), poll()
+ * and ppoll() are this file's, so that who calls them can be counted and stopped there. */
 #include "behaviour/crowding.h"
 
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -16,8 +17,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { LINE = 256, HOUR_S = 3600 };
-static const char READER[] = "pmx-reader";
+enum { LINE = 256, AGAIN_MS = 2 };
+static const char MEMBER[] = "pmt-crowd", STRANGER[] = "pmt-other";
+
+#ifdef SYS_epoll_wait
+enum { EPOLL_WAIT = SYS_epoll_wait };
+#else
+enum { EPOLL_WAIT = SYS_epoll_pwait };
+#endif
 
 /* ---- threads ---- */
 
@@ -29,68 +36,68 @@ bool is_thread(const char *name)
   return strcmp(mine, name) == 0;
 }
 
-/* The first line of that file of a thread which begins so; "" when it has ended. */
-static void task_line(const char *tid, const char *file, const char *begin, char line[LINE])
+/* Threads are called as who starts them. */
+void crowd_name(bool on)
+{
+  prctl(PR_SET_NAME, on ? MEMBER : STRANGER);
+}
+
+/* The first line of that file of a thread; "" when it has ended. */
+static void task_line(const char *tid, const char *file, char line[LINE])
 {
   char path[LINE];
   FILE *f;
-  bool found = false;
 
   snprintf(path, sizeof path, "/proc/self/task/%s/%s", tid, file);
   f = fopen(path, "r");
-  while (f && !found && fgets(line, LINE, f))
-    found = strncmp(line, begin, strlen(begin)) == 0;
+  if (!f || !fgets(line, LINE, f))
+    line[0] = '\0';
   if (f)
     fclose(f);
-  if (!found)
-    line[0] = '\0';
+}
+
+static int one(const char *tid)
+{
+  (void)tid;
+  return 1;
 }
 
 /* Adds up what fn says of each of that name. */
-static uint64_t sum_of(const char *name, uint64_t (*fn)(const char *tid))
+static int sum_of(const char *name, int (*fn)(const char *tid))
 {
   DIR *dir = opendir("/proc/self/task");
-  uint64_t sum = 0;
+  int sum = 0;
   char line[LINE];
 
   ck_assert_ptr_nonnull(dir);
   for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-    task_line(e->d_name, "comm", name, line);
-    if (line[0] && line[strlen(name)] == '\n')
+    if (e->d_name[0] == '.')
+      continue;
+    task_line(e->d_name, "comm", line);
+    if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == '\n')
       sum += fn(e->d_name);
   }
   closedir(dir);
   return sum;
 }
 
-static uint64_t sum_of_readers(uint64_t (*fn)(const char *tid))
-{
-  return sum_of(READER, fn);
-}
-
-static uint64_t one(const char *tid)
-{
-  (void)tid;
-  return 1;
-}
-
 int threads_named(const char *name)
 {
-  return (int)sum_of(name, one);
+  return sum_of(name, one);
 }
 
-static bool sleeps_in(const char *tid, long a, long b)
+static int sleeps_in(const char *tid, long a, long b)
 {
   char line[LINE];
   char *end;
   long number;
 
-  task_line(tid, "syscall", "", line);
+  task_line(tid, "syscall", line);
   number = strtol(line, &end, 10);
   return end > line && (number == a || number == b);
 }
 
-static uint64_t polls(const char *tid)
+static int polls(const char *tid)
 {
 #ifdef SYS_poll
   return sleeps_in(tid, SYS_poll, SYS_ppoll);
@@ -99,72 +106,94 @@ static uint64_t polls(const char *tid)
 #endif
 }
 
-static uint64_t is_parked(const char *tid)
+/* With io=loop one of them waits for the reactor's descriptors meanwhile. */
+static int is_parked(const char *tid)
 {
-  return sleeps_in(tid, SYS_futex, SYS_futex);
+#ifdef SYS_epoll_pwait2
+  if (sleeps_in(tid, SYS_epoll_pwait2, SYS_epoll_pwait2))
+    return 1;
+#endif
+  return sleeps_in(tid, SYS_futex, SYS_futex) || sleeps_in(tid, SYS_epoll_pwait, EPOLL_WAIT);
 }
 
-static uint64_t switches(const char *tid)
+/* The last one is the thread that looks. */
+static bool one_polls(void)
 {
-  static const char begin[] = "voluntary_ctxt_switches:";
-  char line[LINE];
+  int parked = sum_of(MEMBER, is_parked);
 
-  task_line(tid, "status", begin, line);
-  return line[0] ? strtoull(line + strlen(begin), NULL, 10) : 0;
+  return sum_of(MEMBER, polls) == 1 && parked + 2 == threads_named(MEMBER);
 }
 
-int readers(void)
-{
-  return threads_named(READER);
-}
-
-static bool are_readers(void *n)
-{
-  return readers() == *(int *)n;
-}
-
-void check_readers(int n)
-{
-  ck_assert_msg(wait_for(are_readers, &n, SOON_MS), "%d readers, not %d", readers(), n);
-}
-
-bool reader_reads(void *none)
+/* Who waits for a lock is not asleep for long. */
+bool crowd_is_driven(void *none)
 {
   (void)none;
-  return sum_of_readers(polls) > 0;
+  if (!one_polls())
+    return false;
+  sleep_ms(AGAIN_MS);
+  return one_polls();
 }
 
-void check_reader_reads(void)
+void check_crowd_is_driven(void)
 {
-  ck_assert_msg(wait_for(reader_reads, NULL, SOON_MS), "no reader reads");
+  ck_assert_msg(wait_for(crowd_is_driven, NULL, SOON_MS), "of %d threads %d poll and %d are parked",
+                threads_named(MEMBER), sum_of(MEMBER, polls), sum_of(MEMBER, is_parked));
 }
 
-bool reader_is_away(void *none)
-{
-  uint64_t parked = sum_of_readers(is_parked);
+/* ---- giving way ---- */
 
+static atomic_uint turn_count;
+static atomic_bool holding;
+static atomic_int held;
+
+unsigned turns(void)
+{
+  return atomic_load(&turn_count);
+}
+
+void turns_hold(bool on)
+{
+  atomic_store(&holding, on);
+}
+
+static bool are_held(void *n)
+{
+  return atomic_load(&held) == *(int *)n;
+}
+
+void check_turns_held(int n)
+{
+  ck_assert_msg(wait_for(are_held, &n, SOON_MS), "%d are held, not %d", atomic_load(&held), n);
+}
+
+static bool may_turn(void *none)
+{
   (void)none;
-  return parked > 0 && parked == sum_of_readers(one);
+  return !atomic_load(&holding);
 }
 
-void check_reader_is_away(void)
+/* In place of the C library's. */
+int sched_yield(void)
 {
-  ck_assert_msg(wait_for(reader_is_away, NULL, SOON_MS), "a reader does not go");
-}
-
-uint64_t reader_switches(void)
-{
-  return sum_of_readers(switches);
+  atomic_fetch_add(&turn_count, 1);
+  if (atomic_load(&holding)) {
+    atomic_fetch_add(&held, 1);
+    wait_for(may_turn, NULL, SOON_MS);
+    atomic_fetch_sub(&held, 1);
+  }
+  return (int)syscall(SYS_sched_yield);
 }
 
 /* ---- stopped ---- */
 
-static _Atomic enum reader_stop stop_at;
+enum { NOBODY = -1 };
+static atomic_int stop_at = NOBODY;
 static atomic_bool stopped;
+static _Thread_local int locks_left = NOBODY;
 
-void reader_stop_at(enum reader_stop where)
+void driver_stop_at(int locks)
 {
-  atomic_store(&stop_at, where);
+  atomic_store(&stop_at, locks);
 }
 
 static bool may_go_on(void *none)
@@ -173,17 +202,22 @@ static bool may_go_on(void *none)
   return !atomic_load(&stopped);
 }
 
-bool reader_is_stopped(void *none)
+static bool is_stopped(void *none)
 {
   return !may_go_on(none);
 }
 
-void check_reader_is_stopped(void)
+void check_driver_is_stopped(void)
 {
-  ck_assert_msg(wait_for(reader_is_stopped, NULL, SOON_MS), "no reader stops");
+  ck_assert_msg(wait_for(is_stopped, NULL, SOON_MS), "no driver stops");
 }
 
-void reader_stop_here(void)
+void driver_go_on(void)
+{
+  atomic_store(&stopped, false);
+}
+
+static void stop_here(void)
 {
   int saved = errno;
 
@@ -192,50 +226,54 @@ void reader_stop_here(void)
   errno = saved;
 }
 
-void reader_go_on(void)
+void driver_note_unlock(void)
 {
-  atomic_store(&stopped, false);
+  if (locks_left > 0 && --locks_left == 0)
+    stop_here();
 }
 
-/* ---- ppoll ---- */
+/* ---- poll and ppoll ---- */
 
-static atomic_bool patient;
-
-void readers_are_patient(bool on)
+static void note_woken(int ready)
 {
-  atomic_store(&patient, on);
+  int locks = atomic_load(&stop_at);
+
+  if (locks == NOBODY || ready <= 0 || !is_thread(MEMBER) ||
+      !atomic_compare_exchange_strong(&stop_at, &locks, NOBODY))
+    return;
+  locks_left = locks;
+  if (locks == 0)
+    stop_here();
 }
 
-static int poll_as_reader(struct pollfd *fds, nfds_t n, struct timespec *timeout,
-                          const sigset_t *mask)
+static int poll_for(struct pollfd *fds, nfds_t n, struct timespec *left, const sigset_t *mask)
 {
-  enum reader_stop where;
-  int ready;
+  int ready = (int)syscall(SYS_ppoll, fds, n, left, mask, _NSIG / 8);
 
-  if (timeout && atomic_load(&patient))
-    timeout->tv_sec = HOUR_S;
-  ready = (int)syscall(SYS_ppoll, fds, n, timeout, mask, _NSIG / 8);
-  where = ready > 0 ? STOP_WOKEN : STOP_LATE;
-  if (ready >= 0 && atomic_compare_exchange_strong(&stop_at, &where, STOP_NOWHERE))
-    reader_stop_here();
+  note_woken(ready);
   return ready;
 }
 
-static int poll_for(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-                    const sigset_t *mask)
+/* In place of the C library's: the second of each where it checks the size of what it is given. */
+int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
-  struct timespec left = timeout ? *timeout : (struct timespec){0};
-  struct timespec *limit = timeout ? &left : NULL;
+  struct timespec left = {timeout_ms / 1000, timeout_ms % 1000 * 1000000L};
 
-  if (is_thread(READER))
-    return poll_as_reader(fds, n, limit, mask);
-  return (int)syscall(SYS_ppoll, fds, n, limit, mask, _NSIG / 8);
+  return poll_for(fds, n, timeout_ms < 0 ? NULL : &left, NULL);
 }
 
-/* In place of the C library's: the second where it checks the size of what it is given. */
 int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask)
 {
-  return poll_for(fds, n, timeout, mask);
+  struct timespec left = timeout ? *timeout : (struct timespec){0};
+
+  return poll_for(fds, n, timeout ? &left : NULL, mask);
+}
+
+int __poll_chk(struct pollfd *, nfds_t, int, size_t);
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t size)
+{
+  (void)size;
+  return poll(fds, n, timeout_ms);
 }
 
 int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
@@ -243,5 +281,5 @@ int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, co
                 size_t size)
 {
   (void)size;
-  return poll_for(fds, n, timeout, mask);
+  return ppoll(fds, n, timeout, mask);
 }

@@ -58,6 +58,7 @@ static const struct {
     {"mux.stall_timeout", {"10ms", "100ms", NULL, NULL}, true},
     {"mux.keepalive", {"5ms", "50ms", NULL, NULL}, true},
     {"mux.spin", {"20us", "1ms", "off", NULL}, true},
+    {"mux.yield", {"off", "auto", NULL, NULL}, true},
     {"cancel_grace", {"off", "10ms", "100ms", NULL}, true},
     {"hybrid.bulk_request", {"1KiB", "2KiB", NULL, NULL}, false},
     {"hybrid.batch_commands", {"1", "3", NULL, NULL}, false},

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* atomics.h - included before everything else in the library's sources, for the simulator only:
  * makes each atomic load and store a scheduling point. Interleavings only: no weak memory. And how
- * many sleeping callers are a crowd: drawn by the seed. */
+ * many callers are a crowd: drawn by the seed. */
 #ifndef PMX_SIM_ATOMICS_H
 #define PMX_SIM_ATOMICS_H
 #include <stdatomic.h>
 
 void sim_atomic_point(void);
 extern unsigned sim_crowd;
-#define LANE_CROWD sim_crowd
+#define YIELD_CROWD sim_crowd
 
 #undef atomic_load
 #undef atomic_load_explicit

@@ -215,6 +215,11 @@ void thread_join(struct thread *t)
   block("joins", has_ended, task_numbered((unsigned long)t->id), SIM_FOREVER);
 }
 
+void thread_yield(void)
+{
+  give_way();
+}
+
 int thread_is_me(const struct thread *t)
 {
   point();

@@ -279,7 +279,7 @@ void draw_live_option_set(const char *name, const char *value)
 
 /* ---- faults ---- */
 
-unsigned sim_crowd; /* of callers, who have a reader: none in half of the seeds */
+unsigned sim_crowd; /* of callers, who give way: none in half of the seeds */
 
 static unsigned some_rate(unsigned most)
 {

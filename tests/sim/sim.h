@@ -39,6 +39,7 @@ const char *task_name(void); /* of the current one; NULL: none */
 int *task_locks(void);       /* how many locks the current one holds */
 /* A scheduling point: another coroutine, or a due event, may run now. */
 void point(void);
+void give_way(void);
 void sim_atomic_point(void); /* the same, before an atomic load or store */
 /* Sleeps until ready(arg) or the deadline. 1 = ready, 0 = time is up. */
 int block(const char *what, int (*ready)(void *), void *arg, int64_t deadline);

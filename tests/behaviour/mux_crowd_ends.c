@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mux_reader_ends.c - while the reader of a crowd has the token: whose time is up, or who is
- * cancelled, need not wait for it; the connection, the client or the server's patience may end at
+/* mux_crowd_ends.c - while one of a crowd drives and the others sleep: whose time is up, or who is
+ * cancelled, need not wait for him; the connection, the client or the server's patience may end at
  * any time. */
 #include "behaviour/crowding.h"
 
@@ -14,7 +14,7 @@
 
 #include "harness/checks.h"
 
-enum { BIG = 8 * 1024 * 1024, SHORT_MS = 80, HURRIED = 3, LATER = 8 };
+enum { BIG = 8 * 1024 * 1024, SHORT_MS = 80, DRIVEN_MS = 400, HURRIED = 3, LATER = 8 };
 
 static void scene_close(struct crowd_scene *s, size_t connections)
 {
@@ -24,14 +24,14 @@ static void scene_close(struct crowd_scene *s, size_t connections)
 
 /* ---- calls that end early ---- */
 
-START_TEST(deadlines_are_kept_while_the_reader_reads)
+START_TEST(deadlines_are_kept_in_a_crowd)
 {
   struct crowd_scene s;
   struct caller hurried[HURRIED];
   int64_t until[HURRIED];
 
   crowd_open(&s, &ways[_i]);
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   for (int i = 0; i < HURRIED; i++) {
     pmx_call call = call_in((i + 1) * SHORT_MS);
 
@@ -43,14 +43,38 @@ START_TEST(deadlines_are_kept_while_the_reader_reads)
     ck_assert_int_ge(pmx_now_ms(), until[i]);
     check_on_time("the call", until[i]);
   }
-  check_reader_reads();
+  check_crowd_is_driven();
   crowd_finish(&s);
   check_stat(s.client, late_replies, HURRIED);
   scene_close(&s, 1);
 }
 END_TEST
 
-START_TEST(call_is_cancelled_while_the_reader_reads)
+START_TEST(deadline_of_who_drives_for_a_crowd_is_kept)
+{
+  struct crowd_scene s;
+  struct caller driver;
+  pmx_call call = call_in(DRIVEN_MS);
+  int64_t until;
+
+  crowd_open(&s, &ways[_i]);
+  crowd_gather(&s, CROWD);
+  crowd_finish(&s);
+  until = pmx_now_ms() + call.timeout_ms;
+  caller_start(&driver, s.client, "GET odd-driver", &call);
+  crowd_wait_seen(&s, 1);
+  crowd_begin(&s, CROWD);
+  callers_check_fail(&driver, 1, PMX_UNKNOWN, PMX_CAUSE_TIMEOUT);
+  ck_assert_int_ge(pmx_now_ms(), until);
+  check_on_time("the call", until);
+  check_crowd_is_driven();
+  crowd_finish(&s);
+  check_stat(s.client, late_replies, 1);
+  scene_close(&s, 1);
+}
+END_TEST
+
+START_TEST(call_is_cancelled_in_a_crowd)
 {
   struct crowd_scene s;
   struct caller canceled;
@@ -59,14 +83,14 @@ START_TEST(call_is_cancelled_while_the_reader_reads)
 
   call.cancel = pmx_cancel_new();
   crowd_open(&s, &ways[_i]);
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   caller_start(&canceled, s.client, "GET odd-canceled", &call);
   crowd_wait_seen(&s, CROWD); /* one of them was answered */
   fired = pmx_now_ms();
   pmx_cancel_fire(call.cancel);
   callers_check_fail(&canceled, 1, PMX_UNKNOWN, PMX_CAUSE_CANCELED);
   check_on_time("the call", fired);
-  check_reader_reads();
+  check_crowd_is_driven();
   crowd_finish(&s);
   check_stat(s.client, late_replies, 1);
   pmx_cancel_free(call.cancel);
@@ -80,7 +104,7 @@ START_TEST(close_cuts_off_a_crowd_at_its_deadline)
   int64_t until;
 
   crowd_open(&s, &ways[_i]);
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   until = pmx_now_ms() + SHORT_MS;
   ck_assert_int_eq(pmx_close(s.client, SHORT_MS), 0);
   ck_assert_int_ge(pmx_now_ms(), until);
@@ -95,21 +119,20 @@ END_TEST
 static void (*const ends[])(struct fake_conn *) = {fake_reset, fake_close, fake_half_close};
 enum { ENDS = sizeof ends / sizeof ends[0] };
 
-START_TEST(connection_ends_while_the_reader_reads)
+START_TEST(connection_ends_while_one_drives_for_a_crowd)
 {
   struct crowd_scene s;
   pmx_stats stats;
 
   crowd_open(&s, &ways[_i]);
   for (int i = 0; i < ENDS; i++) {
-    crowd_read(&s, CROWD);
+    crowd_gather(&s, CROWD);
     ends[i](crowd_conn(&s));
     ck_assert_int_eq(crowd_fail(&s, PMX_UNKNOWN, PMX_CAUSE_LOST), CROWD - 1);
     check_int(pmx_command(s.client, "INCR n"), 1);
   }
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   crowd_finish(&s);
-  ck_assert_int_eq(readers(), 1);
   stats = stats_of(s.client);
   ck_assert_uint_eq(stats.unknown, ENDS * (CROWD - 1));
   ck_assert_uint_eq(stats.not_run, 0);
@@ -117,46 +140,20 @@ START_TEST(connection_ends_while_the_reader_reads)
 }
 END_TEST
 
-START_TEST(connection_ends_while_the_reader_is_owed_nothing)
+START_TEST(connection_ends_when_the_crowd_has_gone)
 {
   struct crowd_scene s;
 
   crowd_open(&s, &ways[_i]);
-  readers_are_patient(true);
   for (int i = 0; i < ENDS; i++) {
-    crowd_read(&s, CROWD);
+    crowd_gather(&s, CROWD);
     crowd_finish(&s);
-    check_reader_reads();
     ends[i](crowd_conn(&s));
-    check_stat(s.client, lanes_closed, (uint64_t)i + 1); /* the reader has seen it */
+    check_stat(s.client, lanes_closed, (uint64_t)i + 1); /* nobody calls, and it is seen */
     check_int(pmx_command(s.client, "INCR n"), 1);
   }
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   crowd_finish(&s);
-  ck_assert_int_eq(readers(), 1);
-  ck_assert_uint_eq(stats_of(s.client).unknown + stats_of(s.client).not_run, 0);
-  scene_close(&s, 1 + ENDS);
-}
-END_TEST
-
-/* Nobody may believe any more that a reader has an eye on it. */
-START_TEST(connection_ends_when_the_reader_has_gone)
-{
-  struct crowd_scene s;
-
-  crowd_open(&s, &ways[_i]);
-  for (int i = 0; i < ENDS; i++) {
-    struct fake_conn *conn;
-
-    crowd_read(&s, CROWD);
-    crowd_finish(&s);
-    check_reader_is_away();
-    conn = crowd_conn(&s);
-    ends[i](conn);
-    ck_assert(fake_wait_sent(conn, SOON_MS));
-    sleep_ms(2); /* who comes in the same millisecond writes without a look */
-    check_int(pmx_command(s.client, "INCR n"), 1);
-  }
   ck_assert_uint_eq(stats_of(s.client).unknown + stats_of(s.client).not_run, 0);
   scene_close(&s, 1 + ENDS);
 }
@@ -190,14 +187,14 @@ static void set_in_halves(void *client)
   ck_assert_int_eq(room, NOTHING);
 }
 
-/* A caller begins to write while the reader waits for bytes only. */
-START_TEST(reader_is_told_to_wait_for_room)
+/* A caller begins to write while the one who drives waits for bytes only. */
+START_TEST(who_sleeps_in_poll_is_told_to_wait_for_room)
 {
   struct crowd_scene s;
   struct background *thread;
 
   crowd_open(&s, &ways[_i]);
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   thread = background_start(set_in_halves, s.client);
   crowd_wait_seen(&s, CROWD);
   crowd_finish(&s);
@@ -217,17 +214,17 @@ static void set_big(void *client)
 }
 
 /* A request that takes as long as the server does not read. */
-START_TEST(reader_waits_for_a_server_that_does_not_read)
+START_TEST(crowd_waits_for_a_server_that_does_not_read)
 {
   struct crowd_scene s;
   struct background *thread;
 
   crowd_open(&s, &ways[_i]);
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   fake_stall(crowd_conn(&s));
   thread = background_start(set_big, s.client);
   check_stat(s.client, in_flight, CROWD);
-  check_reader_reads();
+  check_crowd_is_driven();
   fake_resume(crowd_conn(&s));
   ck_assert(fake_wait_seen(s.fake, "SET", 1, SOON_MS));
   crowd_finish(&s);
@@ -237,20 +234,7 @@ START_TEST(reader_waits_for_a_server_that_does_not_read)
 }
 END_TEST
 
-/* ---- the client ends: close_client waits, and no reader is left ---- */
-
-START_TEST(close_while_the_reader_waits_with_nothing_owed)
-{
-  struct crowd_scene s;
-
-  crowd_open(&s, &ways[_i]);
-  readers_are_patient(true);
-  crowd_read(&s, CROWD);
-  crowd_finish(&s);
-  check_reader_reads();
-  scene_close(&s, 1);
-}
-END_TEST
+/* ---- the client ends ---- */
 
 struct closing {
   pmx_client *client;
@@ -287,14 +271,14 @@ static bool is_through(void *arg)
   return atomic_load(&((struct closing *)arg)->state) == 2;
 }
 
-START_TEST(close_inside_a_callback_while_the_reader_reads)
+START_TEST(close_inside_a_callback_while_a_crowd_calls)
 {
   struct crowd_scene s;
   struct caller later[LATER];
   struct closing c = {.timeout_ms = SHORT_MS};
 
   crowd_open(&s, &ways[_i]);
-  crowd_read(&s, CROWD);
+  crowd_gather(&s, CROWD);
   c.client = s.client;
   ck_assert_int_eq(pmx_async(s.client, NULL, close_inside, &c, "GET odd-callback"), PMX_OK);
   crowd_wait_seen(&s, CROWD);
@@ -303,16 +287,15 @@ START_TEST(close_inside_a_callback_while_the_reader_reads)
   crowd_wait_seen(&s, CROWD + LATER);
   for (int i = 0; i < CROWD; i++)
     crowd_answer(&s);
-  check_reader_reads();
+  check_crowd_is_driven();
   ck_assert(wait_for(is_through, &c, SOON_MS));
   callers_check_fail(later, LATER, PMX_UNKNOWN, PMX_CAUSE_CLOSED);
   crowd_end(&s);
 }
 END_TEST
 
-/* The client's own thread is kept in the callback, so the reader that is wanted is not yet started
- * when the client is closed. A caller drives until then. */
-START_TEST(close_inside_a_callback_while_the_reader_is_wanted)
+/* The client's own thread is kept in the callback until a caller has left the token to another. */
+START_TEST(close_inside_a_callback_when_the_token_is_handed_over)
 {
   struct crowd_scene s;
   struct closing c = {.timeout_ms = 0};
@@ -323,7 +306,8 @@ START_TEST(close_inside_a_callback_while_the_reader_is_wanted)
   ck_assert_int_eq(pmx_async(s.client, NULL, close_inside, &c, "PING"), PMX_OK);
   ck_assert(wait_for(is_inside, &c, SOON_MS));
   atomic_store(&c.handovers, stats_of(s.client).handovers);
-  crowd_until(&s, CROWD, handed_over, &c);
+  crowd_begin(&s, CROWD);
+  crowd_answer(&s);
   ck_assert_int_eq(crowd_fail(&s, PMX_UNKNOWN, PMX_CAUSE_CLOSED), CROWD - 1);
   ck_assert(wait_for(is_through, &c, SOON_MS));
   crowd_end(&s);
@@ -332,19 +316,18 @@ END_TEST
 
 int main(void)
 {
-  TCase *tc = checks_case("mux_reader_ends");
+  TCase *tc = checks_case("mux_crowd_ends");
 
   ways_brief();
-  add_for_ways_with(SHARES, tc, deadlines_are_kept_while_the_reader_reads);
-  add_for_ways_with(SHARES, tc, call_is_cancelled_while_the_reader_reads);
+  add_for_ways_with(SHARES, tc, deadlines_are_kept_in_a_crowd);
+  add_for_ways_with(SHARES, tc, deadline_of_who_drives_for_a_crowd_is_kept);
+  add_for_ways_with(SHARES, tc, call_is_cancelled_in_a_crowd);
   add_for_ways_with(SHARES, tc, close_cuts_off_a_crowd_at_its_deadline);
-  add_for_ways_with(SHARES, tc, connection_ends_while_the_reader_reads);
-  add_for_ways_with(SHARES, tc, connection_ends_while_the_reader_is_owed_nothing);
-  add_for_ways_with(SHARES, tc, connection_ends_when_the_reader_has_gone);
-  add_for_ways_with(SHARES, tc, reader_is_told_to_wait_for_room);
-  add_for_ways_with(SHARES, tc, reader_waits_for_a_server_that_does_not_read);
-  add_for_ways_with(SHARES, tc, close_while_the_reader_waits_with_nothing_owed);
-  add_for_ways_with(SHARES, tc, close_inside_a_callback_while_the_reader_reads);
-  add_for_ways_with(SHARES, tc, close_inside_a_callback_while_the_reader_is_wanted);
-  return checks_run("mux_reader_ends", tc);
+  add_for_ways_with(SHARES, tc, connection_ends_while_one_drives_for_a_crowd);
+  add_for_ways_with(SHARES, tc, connection_ends_when_the_crowd_has_gone);
+  add_for_ways_with(SHARES, tc, who_sleeps_in_poll_is_told_to_wait_for_room);
+  add_for_ways_with(SHARES, tc, crowd_waits_for_a_server_that_does_not_read);
+  add_for_ways_with(SHARES, tc, close_inside_a_callback_while_a_crowd_calls);
+  add_for_ways_with(SHARES, tc, close_inside_a_callback_when_the_token_is_handed_over);
+  return checks_run("mux_crowd_ends", tc);
 }

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mux_crowd_races.c - moments at which a caller could do harm, made to happen: who drives is
+ * stopped with the ends of other calls in its hands while the client is closed, and who gives way
+ * stays away until something has come. The C library's pthread_mutex_unlock() is replaced by one
+ * after which it can be stopped. */
+#include <check.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "behaviour/crowding.h"
+#include "harness/checks.h"
+
+enum { CALLBACKS = 4, MOMENTS = 5, MOMENT_MS = 100, UNSEEN_MS = 3 };
+
+/* ---- stopped behind a lock ---- */
+
+typedef int unlock_fn(pthread_mutex_t *);
+/* A sanitizer's, which would not know what is locked. */
+unlock_fn __interceptor_pthread_mutex_unlock __attribute__((weak));
+static _Atomic(unlock_fn *) found_unlock;
+
+static unlock_fn *real_unlock(void)
+{
+  union {
+    void *object;
+    unlock_fn *function;
+  } found = {.function = atomic_load(&found_unlock)};
+
+  if (found.function)
+    return found.function;
+  found.function = __interceptor_pthread_mutex_unlock;
+  if (!found.function)
+    found.object = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+  atomic_store(&found_unlock, found.function);
+  return found.function;
+}
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+  int err = real_unlock()(mutex);
+
+  driver_note_unlock();
+  return err;
+}
+
+/* ---- the client ends meanwhile ---- */
+
+static void count_end(void *count, const pmx_reply *reply)
+{
+  (void)reply;
+  atomic_fetch_add((atomic_int *)count, 1);
+}
+
+/* One of the crowd drives for these as well. */
+static void gather_with_callbacks(struct crowd_scene *s, const struct way *way, atomic_int *told)
+{
+  atomic_store(told, 0);
+  crowd_open(s, way);
+  crowd_gather(s, CROWD);
+  for (int i = 0; i < CALLBACKS; i++) {
+    ck_assert_int_eq(pmx_async(s->client, NULL, count_end, told, "GET odd-%d", i), PMX_OK);
+    crowd_wait_seen(s, (size_t)(CROWD + i)); /* one of the crowd was answered */
+  }
+  check_crowd_is_driven();
+}
+
+struct closing {
+  pmx_client *client;
+  atomic_bool closed;
+};
+
+static void close_patiently(void *arg)
+{
+  struct closing *c = arg;
+
+  ck_assert_int_eq(pmx_close(c->client, SOON_MS), 1);
+  atomic_store(&c->closed, true);
+}
+
+static bool is_closed(void *arg)
+{
+  return atomic_load(&((struct closing *)arg)->closed);
+}
+
+/* Who closes gets as far as it can before the driver goes on. */
+static void close_and_go_on(struct crowd_scene *s)
+{
+  struct closing c = {.client = s->client};
+  struct background *thread;
+
+  check_driver_is_stopped();
+  thread = background_start(close_patiently, &c);
+  wait_for(is_closed, &c, MOMENT_MS);
+  driver_go_on();
+  background_join(thread);
+}
+
+static void end_all(struct crowd_scene *s, const atomic_int *told, int moment)
+{
+  crowd_end(s);
+  ck_assert_msg(atomic_load(told) == CALLBACKS,
+                "%d of %d callbacks ran, the driver was stopped behind lock %d", atomic_load(told),
+                CALLBACKS, moment);
+}
+
+START_TEST(callbacks_of_a_connection_that_ends_run_before_the_client_has)
+{
+  for (int moment = 1; moment <= MOMENTS; moment++) {
+    struct crowd_scene s;
+    atomic_int told;
+
+    gather_with_callbacks(&s, &ways[_i], &told);
+    driver_stop_at(moment);
+    fake_close(crowd_conn(&s));
+    close_and_go_on(&s);
+    ck_assert_int_eq(crowd_fail(&s, PMX_UNKNOWN, PMX_CAUSE_LOST), CROWD - 1);
+    end_all(&s, &told, moment);
+  }
+}
+END_TEST
+
+static void finish(void *scene)
+{
+  crowd_finish(scene);
+}
+
+START_TEST(callbacks_of_the_last_read_run_before_the_client_has_ended)
+{
+  for (int moment = 1; moment <= MOMENTS; moment++) {
+    struct background *thread;
+    struct crowd_scene s;
+    atomic_int told;
+
+    gather_with_callbacks(&s, &ways[_i], &told);
+    driver_stop_at(moment);
+    thread = background_start(finish, &s);
+    close_and_go_on(&s);
+    background_join(thread);
+    end_all(&s, &told, moment);
+  }
+}
+END_TEST
+
+/* ---- what came before a call was written ---- */
+
+static void say_unasked(struct fake_conn *conn)
+{
+  static const char stray[] = ":77\r\n";
+
+  fake_send(conn, stray, strlen(stray));
+}
+
+static void (*const acts[])(struct fake_conn *) = {say_unasked, fake_close, fake_half_close,
+                                                   fake_reset};
+enum { ACTS = sizeof acts / sizeof acts[0] };
+
+static void act(struct crowd_scene *s, int i)
+{
+  struct fake_conn *conn = crowd_conn(s);
+
+  acts[i](conn);
+  ck_assert(fake_wait_sent(conn, SOON_MS));
+}
+
+static void end_calls(struct crowd_scene *s, size_t n)
+{
+  ck_assert_uint_eq(fake_accepted(s->fake), n + 1);
+  ck_assert_uint_eq(fake_seen(s->fake, "INCR"), n);
+  ck_assert_uint_eq(stats_of(s->client).unknown + stats_of(s->client).not_run, 0);
+  crowd_close(s);
+}
+
+START_TEST(what_came_behind_a_crowd_does_not_meet_the_next_call)
+{
+  struct crowd_scene s;
+
+  crowd_open(&s, &ways[_i]);
+  for (int i = 0; i < ACTS; i++) {
+    crowd_gather(&s, CROWD);
+    crowd_finish(&s);
+    act(&s, i);
+    sleep_ms(UNSEEN_MS); /* who comes in the same millisecond writes without a look */
+    check_int(pmx_command(s.client, "INCR n"), 1);
+  }
+  end_calls(&s, ACTS);
+}
+END_TEST
+
+/* The second call begins as soon as the first has ended. */
+static void call_twice(void *client)
+{
+  get_value(client, "k");
+  turns_hold(true);
+  check_int(pmx_command(client, "INCR n"), 1);
+}
+
+START_TEST(what_came_while_a_caller_gives_way_does_not_meet_its_call)
+{
+  for (int i = 0; i < ACTS; i++) {
+    struct background *thread;
+    struct crowd_scene s;
+
+    crowd_open(&s, &ways[_i]);
+    crowd_gather(&s, CROWD);
+    crowd_finish(&s);
+    thread = background_start(call_twice, s.client);
+    check_turns_held(1);
+    act(&s, i);
+    turns_hold(false);
+    background_join(thread);
+    end_calls(&s, 1);
+  }
+}
+END_TEST
+
+int main(void)
+{
+  TCase *tc = checks_case("mux_crowd_races");
+
+  ways_brief();
+  add_for_ways_with(SHARES, tc, callbacks_of_a_connection_that_ends_run_before_the_client_has);
+  add_for_ways_with(SHARES, tc, callbacks_of_the_last_read_run_before_the_client_has_ended);
+  add_for_ways_with(SHARES, tc, what_came_behind_a_crowd_does_not_meet_the_next_call);
+  add_for_ways_with(SHARES, tc, what_came_while_a_caller_gives_way_does_not_meet_its_call);
+  return checks_run("mux_crowd_races", tc);
+}
