@@ -184,8 +184,11 @@ int64_t attempt_grace(const struct attempt *a)
 
 void attempt_waits(struct attempt *a, const struct words *words, int how)
 {
-  struct waiting waiting = {
-      .call = a->call, .until = a->deadline, .how = how, .unattended = how != SLEEPS};
+  struct waiting waiting = {.call = a->call,
+                            .until = a->deadline,
+                            .how = how,
+                            .unattended = how != SLEEPS,
+                            .task = how == SLEEPS ? task_self() : NULL};
 
   tracing_begins(a->call);
   a->lane = LANE_NONE;

@@ -5,6 +5,7 @@
 #include "base/park.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "sim/secure.h"
 #include "sim/sim.h"
 #include <errno.h>
 #include <string.h>
@@ -142,9 +143,22 @@ static int is_woken(void *arg)
   return p->parker->word != p->ticket;
 }
 
+static uint64_t parked_tasks; /* one bit each: there are at most 64 */
+
+static uint64_t bit_of(const struct task *t)
+{
+  return UINT64_C(1) << (task_number(t) - 1);
+}
+
+int task_is_parked(const struct task *t)
+{
+  return (parked_tasks & bit_of(t)) != 0;
+}
+
 int parker_park(struct parker *p, uint32_t ticket, int64_t deadline_ns)
 {
   struct parked parked = {p, ticket};
+  int woken;
 
   must_live(p);
   if (*task_locks())
@@ -153,7 +167,10 @@ int parker_park(struct parker *p, uint32_t ticket, int64_t deadline_ns)
     return 0;
   if (mutates(MUTANT_LATE_WAIT) && deadline_ns < SIM_FOREVER - SIM_S)
     deadline_ns += 5 * SIM_MS;
-  return !block("parks", is_woken, &parked, deadline_ns);
+  parked_tasks |= bit_of(task_self());
+  woken = block("parks", is_woken, &parked, deadline_ns);
+  parked_tasks &= ~bit_of(task_self());
+  return !woken;
 }
 
 /* The word has changed before the waker is out again. */
@@ -215,9 +232,22 @@ void thread_join(struct thread *t)
   block("joins", has_ended, task_numbered((unsigned long)t->id), SIM_FOREVER);
 }
 
+static int away; /* those that have given way, and are not back */
+
+int sim_is_away(void)
+{
+  return away > 0;
+}
+
+/* To nobody, or to all others as far as they come, which may take a while: no excuse for those. */
 void thread_yield(void)
 {
-  give_way();
+  point();
+  if (secure_is_amid() || chance(650))
+    return;
+  away++;
+  sleep_until(sim_now() + (chance(150) ? between(1000, SIM_MS / 2) : 1));
+  away--;
 }
 
 int thread_is_me(const struct thread *t)

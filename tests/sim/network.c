@@ -161,6 +161,15 @@ void network_end_all(int reset)
       stream_finish(open_streams[i], reset, sim_now());
 }
 
+unsigned network_owing(void)
+{
+  unsigned n = 0;
+
+  for (unsigned i = 0; i < open_count; i++)
+    n += open_streams[i]->begun > open_streams[i]->answered;
+  return n;
+}
+
 static int is_unsure(const struct stream *s)
 {
   return s->unsure || (s->open && s->offered == rest_number);

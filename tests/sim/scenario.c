@@ -48,7 +48,7 @@ static pmx_stats stats_now(void)
 /* Out of the statistics, from when all was well. What was swallowed before is never answered. */
 static void note_stalls(void)
 {
-  world_of_seed.stalls = stats_now().stalls + rest_owing();
+  world_of_seed.stalls = stats_now().stalls + network_owing();
 }
 
 static int open_client(void)

@@ -42,7 +42,6 @@ static unsigned switch_rate, atomic_rate, freeze_rate;
 int64_t sim_clock_step;
 static int64_t frozen_for, frozen_last;
 static int frozen; /* coroutines that stand still just now */
-static int away;   /* those that have given way for a while */
 #ifndef SIM_ASAN
 static jmp_buf scheduler;
 #endif
@@ -258,21 +257,6 @@ void point(void)
     to_scheduler();
 }
 
-/* Others have its processor: nobody, the next one, or some who keep it for a while, which is no
- * excuse for anybody else. */
-void give_way(void)
-{
-  if (secure_is_amid())
-    return;
-  if (freeze_rate && chance(50)) {
-    away++;
-    sleep_here("has given way", now + between(1000, SIM_MS / 2));
-    away--;
-  } else if (chance(700)) {
-    to_scheduler();
-  }
-}
-
 void sim_atomic_point(void)
 {
   if (self && atomic_rate && chance(atomic_rate) && !secure_is_amid())
@@ -386,7 +370,7 @@ static void start(uint64_t seed)
   switch_rate = rates[choose(4)];
   atomic_rate = atomic_rates[choose(4)];
   freeze_rate = freeze_rates[choose(4)];
-  frozen_for = frozen_last = frozen = away = 0;
+  frozen_for = frozen_last = frozen = 0;
   sim_clock_step = chance(250) ? 200 : 0;
 }
 
@@ -405,7 +389,7 @@ void schedule_run(uint64_t seed, void (*main)(void *), void *arg, void (*at_rest
     else if (t)
       to_task(t);
     else {
-      if (!frozen && !away)
+      if (!frozen)
         at_rest();
       advance();
     }

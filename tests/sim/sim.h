@@ -27,6 +27,7 @@ extern int64_t sim_clock_step; /* of that, in this seed: below this; 0: none */
 int64_t sim_frozen(void); /* how long coroutines stood still in the middle of something, all told */
 int64_t sim_frozen_last(void); /* when one did */
 int sim_is_frozen(void);       /* one does */
+int sim_is_away(void);         /* one has given way, and is not back */
 
 /* A coroutine; it begins to run some time later. NULL: no room. */
 struct task *task_start(const char *name, void (*run)(void *), void *arg);
@@ -35,11 +36,11 @@ unsigned long task_number(const struct task *); /* from 1 */
 struct task *task_numbered(unsigned long);
 void task_detach(struct task *);
 int task_ended(const struct task *);
+int task_is_parked(const struct task *);
 const char *task_name(void); /* of the current one; NULL: none */
 int *task_locks(void);       /* how many locks the current one holds */
 /* A scheduling point: another coroutine, or a due event, may run now. */
 void point(void);
-void give_way(void);
 void sim_atomic_point(void); /* the same, before an atomic load or store */
 /* Sleeps until ready(arg) or the deadline. 1 = ready, 0 = time is up. */
 int block(const char *what, int (*ready)(void *), void *arg, int64_t deadline);
@@ -227,6 +228,7 @@ struct waiting {
   const int64_t *fired_at;   /* its token was; NULL: no token */
   int how;                   /* enum waiting_how */
   int unattended;            /* begun by a thread that did not wait */
+  const struct task *task;   /* the one that waits; NULL: it is unattended */
   uint64_t rest;             /* rest_number when it began */
   const struct stream *gone; /* had ended when it began, and was to be looked at before its use */
 };
@@ -262,7 +264,7 @@ extern struct rest_limits rest_limits;
 extern uint64_t rest_number; /* counts them */
 void rest_reset(void);
 void rest_check(void);
-unsigned rest_owing(void);          /* connections that owe a reply */
+unsigned network_owing(void);       /* connections that owe a reply */
 void rest_begins(struct waiting *); /* a call does */
 void rest_left(int lane);           /* one has ended */
 void rest_closes(int64_t when);     /* pmx_close was called: all must have ended then */
