@@ -47,8 +47,9 @@ static int is_watched(const struct lane *l)
                       (!l->stuck || (l->armed & NET_OUT)));
 }
 
-/* Somebody reads and writes it, or will. Where callers sleep it has to be one who runs no user
- * code: the reactor may be in a callback that waits for one of them. */
+/* Somebody reads and writes it, or will. Where callers sleep that has to be one who runs no user
+ * code, for the reactor may be in a callback that waits for one of them; and who has not given its
+ * processor to others, who may keep it for long. */
 static int is_attended_to(const struct lane *l)
 {
   return l->held || l->coming > l->giving ||

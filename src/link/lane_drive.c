@@ -147,40 +147,43 @@ static enum lane_wait_result get_parker(struct lane *l, struct request *req)
   return atomic_load(&req->parker) ? LANE_AGAIN : LANE_NOMEM;
 }
 
-/* Drops the lock. */
-static enum lane_wait_result look(struct lane *l, struct request *req, const _Atomic int *canceled)
+/* Drops the lock. Who has given way may have been away for long; who gives up then is still coming,
+ * to withdraw its request, which nobody has to write before that. */
+static enum lane_wait_result look(struct lane *l, struct request *req, int gave_way,
+                                  const _Atomic int *canceled)
 {
-  int has_just_begun = !req->crowd && !atomic_load(&req->parker);
-  int64_t now = has_just_begun ? req->queued_at : clock_ns();
-  enum lane_wait_result result = LANE_AGAIN;
+  int64_t now = gave_way || atomic_load(&req->parker) ? clock_ns() : req->queued_at;
+  enum lane_wait_result result;
 
+  if (gave_way && (now >= req->deadline || atomic_load(canceled))) {
+    lane_leave(l);
+    return atomic_load(canceled) ? LANE_AGAIN : LANE_TIMEOUT;
+  }
+  lane_not_coming(l, req);
   if (l->held || !l->up)
     return atomic_load(&req->parker) ? sleep_once(l, req, canceled) : get_parker(l, req);
-  if (now >= req->deadline)
-    result = LANE_TIMEOUT;
-  else if (!atomic_load(canceled))
-    result = drive(l, req, now, canceled);
+  result = drive(l, req, now, canceled);
   lane_leave(l);
   return result;
 }
 
 enum lane_wait_result lane_wait(struct lane *l, struct request *req, const _Atomic int *canceled)
 {
+  int gives_way = req->turns > 0;
   int64_t late = -1;
 
   if (reactor_is_me(l->link.env->reactor))
     return wait_nested(l->link.env->reactor, req);
-  if (req->turns > 0) {
+  if (gives_way) {
     late = yield_give_way(req, canceled);
     if (late < 0 && request_state(req) == REQUEST_ENDED)
       return LANE_AGAIN;
   }
   lane_enter(l);
-  lane_not_coming(l, req);
   if (late >= 0)
     yield_late(&l->yield, req, late, clock_ns());
   if (request_state(req) != REQUEST_ENDED)
-    return look(l, req, canceled);
+    return look(l, req, gives_way, canceled);
   lane_leave(l);
   return LANE_AGAIN;
 }

@@ -21,7 +21,7 @@ void check_crowd_is_driven(void); /* waits for it */
 unsigned turns(void); /* so often was it called */
 /* On: whoever calls it from now on stays there until it is off; but not for ever. */
 void turns_hold(bool on);
-void check_turns_held(int); /* waits until so many do */
+int turns_held(void); /* so many do */
 
 /* ---- stopping: poll() and ppoll() ---- */
 /* The next one of the crowd who is told there that something has come is stopped: then, or behind
