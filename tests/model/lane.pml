@@ -8,9 +8,9 @@
  * somebody reads them), DEADLINES TOKENS UNATTENDED (masks of callers), CLOSES (by the server), STALLS
  * (the tick kills the connection), TICKS (the tick arms a lane that nobody uses), DOWN (it begins
  * without a connection), CLOSE_EARLY (0 or 1), TIRED (a writer may stop before all is written), EARLY
- * (what nobody waits for may be written by who submits it), READER (there is one, whom a crowd calls; 2: he does
- * not go before he has read something), OPEN (who has read may let others write before he does), STRAYS
- * (replies that the server was not asked for).
+ * (what nobody waits for may be written by who submits it), OPEN (who has read may let others write
+ * before he does), STRAYS (replies that the server was not asked for), GIVERS (callers may give way; 2:
+ * who does stays away while somebody is parked, or drives).
  * Mutants (-DBREAK_…): each removes one rule, and spin must notice; -DDAMAGE leaves the check of
  * invariants out, so that it shows what comes of it. */
 #ifndef CALLERS
@@ -58,20 +58,17 @@
 #ifndef EARLY
 #define EARLY 0
 #endif
-
-#ifndef READER
-#define READER 0
-#endif
 #ifndef OPEN
 #define OPEN 0
 #endif
 #ifndef STRAYS
 #define STRAYS 0
 #endif
+#ifndef GIVERS
+#define GIVERS 0
+#endif
 
-/* Numbers of threads, after the callers'. */
 #define REACTOR CALLERS
-#define CROWDS (CALLERS + 1) /* reader */
 #define BIT(n) (1 << (n))
 #define HAS(mask, n) (((mask) >> (n)) & 1)
 
@@ -95,18 +92,17 @@ short tombs;    /* numbers in the ring whose requests were given up … */
 byte abandoned; /* … and how many they are */
 byte offered;   /* halves in the ring that may have been taken; the others are in the buffer */
 byte parked, coming;
+#if GIVERS
+byte giving; /* of those who are coming */
+#else
+#define giving 0
+#endif
 byte held, writing;       /* 1 + who */
 bool up, dying, dialling; /* no connection at all: none of them */
 bool last;                /* the client is being closed */
 bool blocked, watches_out, stuck, quiet;
 #if OPEN
 bool opened; /* in the code: open */
-#endif
-#if READER
-mtype = { STARTED, AWAY, CALLED, DRIVES, JOINED };
-mtype reader = STARTED;
-bool stop;      /* he is to end */
-bool soon_back; /* he sleeps in poll for a moment only */
 #endif
 bool armed, armed_out, poked;
 byte wakes; /* noted for lane_leave: callers, KICK */
@@ -129,9 +125,6 @@ byte kicking;        /* how many are about to kick */
 short left, not_run; /* numbers of which a byte has left; that were reported NOT_RUN */
 byte finished;       /* callers */
 byte closes, stalls, ticks, strays;
-#if READER
-bool arrived; /* the token was taken by a caller who had not slept before */
-#endif
 #if STRAYS
 short hasty; /* numbers taken to be written while there were replies in somebody's hands */
 #endif
@@ -150,7 +143,7 @@ short hasty; /* numbers taken to be written while there were replies in somebody
 #define ready_out (unread < ROOM || hung_up)
 
 /* Scratch: dead outside of one indivisible step. */
-hidden byte i, k, n, c, was, wrote, got;
+hidden byte i, k, n, c, was, wrote;
 
 /* ---- lane.c: the lock is dropped ---- */
 
@@ -162,6 +155,7 @@ inline poke()
 
 inline nudge(who)
 {
+  assert(!HAS(giving, who));
   coming = coming | BIT(who);
   wakes = wakes | BIT(who)
 }
@@ -187,20 +181,14 @@ inline nudge_one()
 #define watched (armed && (!writable || writing) && (!stuck || armed_out))
 #endif
 
-inline lane_call_reader()
-{
-  reader = CALLED;
-#ifndef BREAK_READER_NOT_COMING
-  coming = coming | BIT(CROWDS);
-#endif
-  wakes = wakes | BIT(CROWDS)
-}
-
-#ifndef BREAK_READER_CALLED_EARLY
-#define may_be_called (reader == AWAY)
+/* Somebody reads and writes it, or will. Who is parked depends neither on the reactor, which may be in
+ * a callback, nor on one who gives way, and may be kept from running. */
+#ifndef BREAK_GIVER_COUNTS
+#define is_coming (coming & ~giving)
 #else
-#define may_be_called (reader == AWAY || reader == STARTED)
+#define is_coming coming
 #endif
+#define is_attended_to (held || is_coming || (!parked && (giving || poked || watched)))
 
 inline ensure_driver()
 {
@@ -208,35 +196,27 @@ inline ensure_driver()
 #ifndef BREAK_NO_POKE_AT_LEAVE_DYING
   :: dying && !held && !writing && !poked -> poke()
 #endif
-  :: up && !held && !coming && (parked || (!poked && !watched)) && has_work ->
+  :: up && !is_attended_to && has_work ->
     if
     :: parked -> nudge_one()
-#if READER
-    :: parked && may_be_called -> lane_call_reader() /* if it is a crowd */
-#endif
     :: else -> poke()
     fi
   :: else
   fi
 }
 
-#if READER
-#define is_soon_back soon_back
-#else
-#define is_soon_back false
-#endif
-
 /* What holds whenever somebody drops the lock. */
 inline check_invariants()
 {
 #ifndef DAMAGE
   /* T: somebody looks after the work, and writes what can be written. */
-  assert(!up || !has_work || held || coming || (!parked && (poked || watched)));
-  assert(!writable || writing || held || coming || (!parked && poked));
+  assert(!up || !has_work || is_attended_to);
+  assert(!writable || writing || held || is_coming || (!parked && (giving || poked)));
+  assert(!(giving & ~coming));
   /* Nobody sleeps in poll who should do something, or whom no reply will wake. */
   assert(!blocked || (wakes & KICK) || kicking || kicked ||
-    (up && (!stuck || watches_out) && (!writable || writing) && (busy || writing || is_soon_back) &&
-      (held > CALLERS || (state[held - 1] != ENDED && !HAS(canceled, held - 1)))));
+    (up && (!stuck || watches_out) && (!writable || writing) && (busy || writing) &&
+      state[held - 1] != ENDED && !HAS(canceled, held - 1)));
   assert(!dying || held || writing || poked)
 #else
   skip
@@ -281,6 +261,9 @@ inline deliver()
 
 inline not_coming(who)
 {
+#if GIVERS
+  giving = giving & ~BIT(who);
+#endif
   coming = coming & ~BIT(who)
 }
 
@@ -288,16 +271,18 @@ inline end_request(who)
 {
   assert(state[who] == QUEUED || state[who] == SENT); /* one outcome (P2), and it is still there */
   parked = parked & ~BIT(who);
-#ifndef BREAK_COMING_FOR_EVER
-  not_coming(who);
-#endif
   state[who] = ENDED
 }
 
-/* Somebody else than its issuer ends it. */
+/* Somebody else than its issuer ends it. That one may be giving way, and leaves without the lock. */
 inline lane_finish(who)
 {
   end_request(who);
+#ifdef BREAK_FINISHED_BUT_GIVING
+  coming = coming & ~BIT(who);
+#elif !defined(BREAK_COMING_FOR_EVER) && !defined(BREAK_FINISHED_BUT_COMING)
+  not_coming(who);
+#endif
   wakes = wakes | BIT(who);
   if
   :: blocked && held == who + 1 -> wakes = wakes | KICK
@@ -356,11 +341,7 @@ inline lane_kill()
   up = false; dying = true;
 #ifndef BREAK_NO_KICK_AT_DEATH
   if
-#ifndef BREAK_READER_NO_KICK
   :: blocked -> wakes = wakes | KICK
-#else
-  :: blocked && held <= CALLERS -> wakes = wakes | KICK
-#endif
   :: else
   fi;
 #endif
@@ -413,6 +394,9 @@ inline lane_withdraw(who)
     end_request(who)
   :: else
   fi;
+#ifndef BREAK_COMING_FOR_EVER
+  not_coming(who);
+#endif
   end_if_last() /* perhaps it waited for this one only */
 }
 
@@ -544,7 +528,6 @@ inline match()
 {
   touching = touching & ~READS;
   quiet = false;
-  got = received;
   do
 #if STRAYS
   :: up && received > 0 && wire[0] == STRAY -> /* the connection ends, for what it answers gets what is wrong */
@@ -613,7 +596,13 @@ inline lane_submit()
   :: else ->
     state[me] = QUEUED;
     queue[queued] = me; queued++;
-    coming = coming | (unattended -> 0 : BIT(me))
+    coming = coming | (unattended -> 0 : BIT(me));
+#if GIVERS
+    if
+    :: !unattended -> giving = giving | BIT(me)
+    :: true
+    fi
+#endif
   fi
 }
 
@@ -635,13 +624,13 @@ inline return_from_poll()
   fi
 }
 
-/* let_others_queue: while he wakes those whose replies he has read. */
+/* let_others_queue: while he wakes those whose replies he has read. How many they have to be is left open. */
 inline after_read()
 {
   at = FLUSH;
 #if OPEN
   if
-  :: wakes & ~KICK -> opened = true; at = OPENED
+  :: !unattended && (wakes & ~KICK) -> opened = true; at = OPENED
   :: true
   fi
 #endif
@@ -649,7 +638,7 @@ inline after_read()
 
 inline close_window()
 {
-#if OPEN
+#if OPEN && !defined(BREAK_STAYS_OPEN)
   opened = false;
 #endif
   at = FLUSH
@@ -679,22 +668,13 @@ inline take_token()
   look_first()
 }
 
-#if READER
-#define set_arrived(is) arrived = is
-#else
-#define set_arrived(is) skip
-#endif
-#if READER && !defined(BREAK_READER_PASSED)
-#define reader_comes (reader == CALLED)
-#else
-#define reader_comes false
-#endif
-
 /* Mutants that drop the lock without a look at T, told by what was done last under it. */
 #if defined(BREAK_LEAVE_WITHOUT_ENSURE)
 #define careless (was == FLUSH && at == LOOK)
 #elif defined(BREAK_NO_ENSURE_AFTER_WRITE)
 #define careless (was == WRITE)
+#elif defined(BREAK_TOO_LATE_WITHOUT_ENSURE)
+#define careless (was == LOOK && at == LOOK)
 #elif defined(BREAK_NO_NUDGE_ON)
 #define careless ((was == PARK || was == GIVE_UP || was == AWAIT) && at == LOOK)
 #else
@@ -711,6 +691,7 @@ inline take_token()
 #else
 #define lazy false
 #endif
+
 /* Nobody goes on writing for a holder who has woken, and may have bytes in his hands. */
 #if !OPEN
 #define is_opened false
@@ -767,6 +748,16 @@ inline after_write()
 #endif
 }
 
+/* Queued just now, he does not look at the clock again. */
+#define has_just_begun (HAS(coming, me) && !HAS(giving, me))
+
+/* Others have his processor, and keep it: he comes when nobody is parked, and nobody drives. */
+#if GIVERS > 1
+#define stays_away (HAS(giving, me) && (parked || held))
+#else
+#define stays_away false
+#endif
+
 proctype caller(byte me)
 {
   LOCALS;
@@ -777,13 +768,19 @@ proctype caller(byte me)
   :: atomic { mine -> deliver() }
   :: atomic { !mine && at == SEND -> send_or_fail(); at = ACCOUNT }
   :: atomic { !mine && at == RECEIVE -> receive(); at = MATCH }
-  :: atomic { /* wait_until looks without the lock */
+  :: atomic { /* he looks without the lock, also when he has given way, which is done at LOOK */
       !mine && state[me] == ENDED && (at == LOOK || at == AWAIT || (at == PARK && unparked)) ->
+#ifndef DAMAGE
+      assert(!HAS(coming, me) && !HAS(giving, me) && !HAS(parked, me)); /* nobody counts on him */
+#endif
       state[me] = GONE; expired = false;
       asleep = asleep & ~BIT(me);
       at = (started[me] < REQUESTS -> SUBMIT : OVER)
     }
-  :: atomic { !mine && at == LOOK && state[me] != ENDED && (expired || HAS(canceled, me)) -> at = GIVE_UP }
+  :: atomic {
+      !mine && at == LOOK && state[me] != ENDED && !stays_away && (expired || HAS(canceled, me)) ->
+      at = GIVE_UP
+    }
 #ifdef BREAK_LATE_TICKET
   :: atomic { !mine && at == READY -> asleep = asleep | BIT(me); at = PARK }
 #endif
@@ -791,7 +788,7 @@ proctype caller(byte me)
   :: atomic { /* with the lock */
       !mine && ((at == SUBMIT && its_turn) || at == ACCOUNT || at == MATCH || at == OPENED || at == GIVE_UP ||
         (at == POLL && (mortal || poll_returns)) ||
-        (state[me] != ENDED && ((at == LOOK && !expired && !HAS(canceled, me)) || (at == AWAIT && mortal) ||
+        (state[me] != ENDED && ((at == LOOK && !expired && !stays_away) || (at == AWAIT && mortal) ||
           (at == PARK && unparked)))) ->
       was = at;
       if
@@ -799,21 +796,18 @@ proctype caller(byte me)
         lane_submit();
         if
         :: state[me] == ENDED -> at = (unattended -> AWAIT : LOOK)
-        :: state[me] == QUEUED && ((held && blocked && !(quiet && !busy)) || may_write_now) -> at = WRITE
-        :: state[me] == QUEUED && held && blocked && !busy && (quiet || READER || TICKS) ->
-#ifndef BREAK_UNSEEN_NOT_KICKED
-          wakes = wakes | KICK;
-#endif
-          at = (unattended -> AWAIT : LOOK)
+        :: state[me] == QUEUED && ((held && blocked) || may_write_now) -> at = WRITE
         :: state[me] == QUEUED && EARLY && unattended && !held && writable && !writing -> take_token()
         :: state[me] == QUEUED && !(held && blocked) -> at = (unattended -> AWAIT : LOOK)
         fi
-      :: at == LOOK ->
-        not_coming(me);
+      :: at == LOOK -> /* perhaps cancelled since he looked, or his time is up: he has given way */
         if
-        :: up && !held && !reader_comes -> set_arrived(true); take_token()
-        :: else -> park()
-        fi
+        :: up && !held && mortal && !has_just_begun -> expired = true
+        :: up && !held && HAS(canceled, me)
+        :: up && !held && !HAS(canceled, me) -> take_token()
+        :: !up || held -> park()
+        fi;
+        not_coming(me)
       :: at == PARK ->
         if
         :: !HAS(asleep, me) || HAS(canceled, me)
@@ -844,7 +838,6 @@ proctype caller(byte me)
 #ifndef DAMAGE
           assert(TIRED || !writable || writing); /* or it is written late */
 #endif
-          set_arrived(false);
           held = 0;
           was = FLUSH;
           at = (unattended -> AWAIT : LOOK)
@@ -861,170 +854,6 @@ proctype caller(byte me)
     }
   od
 }
-
-/* ---- lane_reader.c: one more who drives, without a request ---- */
-
-#if READER
-/* The ticket is taken under the lock. */
-inline go_away()
-{
-  if
-  :: stop -> at = OVER
-  :: else ->
-    reader = AWAY;
-#ifdef BREAK_READER_LATE_TICKET
-    at = READY
-#else
-    asleep = asleep | BIT(CROWDS);
-    at = PARK
-#endif
-  fi
-}
-
-inline come()
-{
-  assert(HAS(coming, CROWDS));
-  assert(!held || !arrived); /* such callers leave it to him */
-#ifndef BREAK_READER_COMING_FOR_EVER
-  not_coming(CROWDS);
-#endif
-  reader = DRIVES;
-  if
-#ifndef BREAK_READER_TAKES_BLINDLY
-  :: up && !held ->
-#else
-  :: up ->
-#endif
-    held = CROWDS + 1;
-    look_first()
-  :: else -> go_away()
-  fi
-}
-
-#if READER == 2
-#define crowd_may_be_gone (was == MATCH && got)
-#define soon_over (soon_back && !writing)
-#else
-#define crowd_may_be_gone true
-#define soon_over soon_back
-#endif
-
-/* Between two calls of everybody nothing is owed. */
-inline return_from_poll_for_all()
-{
-  if
-  :: poll_returns -> kicked = false
-  :: soon_over -> idle = true
-  fi;
-  blocked = false; soon_back = false;
-  stuck = stuck && !(watches_out && ready_out && !idle);
-  watches_out = false;
-  if
-  :: ready_in && !idle -> at = RECEIVE
-  :: !(ready_in && !idle) && !busy && queued -> at = RECEIVE /* what came late does not meet it */
-  :: !(ready_in && !idle) && !(!busy && queued) -> touching = touching & ~READS; at = FLUSH
-  fi
-}
-
-#ifndef BREAK_READER_STAYS_WITH_THE_DEAD
-#define lane_is_lost (!up)
-#else
-#define lane_is_lost false
-#endif
-
-inline await_for_all()
-{
-  await();
-#ifndef BREAK_READER_SLEEPS_FOR_EVER
-  soon_back = blocked && !busy
-#endif
-}
-
-inline give_token_back()
-{
-#ifndef DAMAGE
-  assert(TIRED || !writable || writing);
-#endif
-  held = 0;
-  go_away();
-  was = OVER
-}
-
-proctype reader_of_crowds()
-{
-  LOCALS;
-  bool idle;
-  mtype at = IDLE;
-
-  do
-  :: atomic { mine -> deliver() }
-  :: atomic { !mine && at == SEND -> send_or_fail(); at = ACCOUNT }
-  :: atomic { !mine && at == RECEIVE -> receive(); at = MATCH }
-#ifdef BREAK_READER_LATE_TICKET
-  :: atomic { !mine && at == READY -> asleep = asleep | BIT(CROWDS); at = PARK }
-#endif
-  :: atomic { !mine && at == OVER -> reader = JOINED; break }
-  :: atomic { /* with the lock */
-      !mine && (at == IDLE || (at == PARK && !HAS(asleep, CROWDS)) || (at == POLL && (poll_returns || soon_over)) ||
-        at == MATCH || at == OPENED || at == ACCOUNT) ->
-      was = at;
-      if
-      :: at == PARK && reader == CALLED -> come()
-      :: at == IDLE || (at == PARK && reader != CALLED) -> go_away()
-      :: at == POLL -> return_from_poll_for_all()
-      :: at == MATCH -> d_step { match() }; after_read()
-      :: at == OPENED -> close_window()
-      :: at == ACCOUNT -> account(); at = FLUSH; was = FLUSH
-      fi;
-      if
-      :: at == FLUSH ->
-        if
-        :: begin_flush(CROWDS)
-        :: TIRED && was == FLUSH
-        fi;
-        if
-        :: writing == CROWDS + 1 -> at = SEND
-        :: writing != CROWDS + 1 && (lane_is_lost || (idle && !busy) || crowd_may_be_gone) ->
-          idle = false;
-          give_token_back()
-        :: writing != CROWDS + 1 && !lane_is_lost && !(idle && !busy) ->
-          idle = false;
-          await_for_all()
-        fi
-      :: else
-      fi;
-      got = 0;
-      if
-#ifdef BREAK_READER_LEAVES_WITHOUT_ENSURE
-      :: was == OVER
-#endif
-      :: else -> ensure_driver()
-      fi;
-      was = 0;
-      unlock()
-    }
-  od
-}
-
-/* Nobody is left who would call him. */
-inline lane_reader_destroy()
-{
-  atomic {
-    finished == CALLERS && (CLOSE_EARLY -> last && !up && !dialling :
-      !has_work && !held && !writing && !dying) ->
-    stop = true
-  };
-#ifndef BREAK_READER_STOPS_ASLEEP
-  asleep = asleep & ~BIT(CROWDS);
-#endif
-  reader == JOINED
-}
-#else
-inline lane_reader_destroy()
-{
-  skip
-}
-#endif
 
 /* ---- the reactor: look, and what the strategy does on its thread ---- */
 
@@ -1250,9 +1079,6 @@ init {
     i = 0;
     run reactor();
     run server();
-#if READER
-    run reader_of_crowds();
-#endif
     if
     :: TOKENS -> run firer(0)
     :: else
@@ -1262,9 +1088,8 @@ init {
     :: else
     fi
   };
-  lane_reader_destroy();
   atomic { /* in the end nothing is left of them, not even a late reply */
     finished == CALLERS && !has_work && (!on_wire || strays) && !held && !writing && !dying ->
-    assert(!tombs && !parked && !coming && !offered && !touching)
+    assert(!tombs && !parked && !coming && !giving && !offered && !touching)
   }
 }
