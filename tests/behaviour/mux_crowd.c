@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mux_crowd.c - a crowd of callers gives way, and nobody else does; each is given what is his, and
  * nothing is written twice; no thread comes with it; and where it does not pay it ends. */
-#include "behaviour/crowding.h"
+#include "behaviour/crowding_doors.h"
 
 #include <check.h>
 #include <stdatomic.h>

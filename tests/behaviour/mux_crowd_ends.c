@@ -2,7 +2,7 @@
 /* mux_crowd_ends.c - while one of a crowd drives and the others sleep: whose time is up, or who is
  * cancelled, need not wait for him; the connection, the client or the server's patience may end at
  * any time. */
-#include "behaviour/crowding.h"
+#include "behaviour/crowding_doors.h"
 
 #include <check.h>
 #include <errno.h>

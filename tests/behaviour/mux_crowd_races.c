@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "behaviour/crowding.h"
+#include "behaviour/crowding_doors.h"
 #include "harness/checks.h"
 
 enum { CALLBACKS = 4, MOMENTS = 5, MOMENT_MS = 100, UNSEEN_MS = 3, ROUNDS = 50 };

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "behaviour/crowding.h"
+#include "behaviour/crowding_doors.h"
 #include "behaviour/forking.h"
 #include "harness/checks.h"
 

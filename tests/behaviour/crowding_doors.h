@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* crowding_threads.c - see crowding.h: what threads do is looked up in /proc; sched_yield(), poll()
- * and ppoll() are this file's, so that who calls them can be counted and stopped there. */
+/* crowding_doors.h - see crowding.h: what threads do is looked up in /proc; sched_yield(), poll()
+ * and ppoll() are this file's, so that who calls them can be counted and stopped there. It is part
+ * of each program that tests a crowd, and of no other. */
+#ifndef CROWDING_DOORS_H
+#define CROWDING_DOORS_H
 #include "behaviour/crowding.h"
 
 #include <check.h>
@@ -278,3 +281,5 @@ int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, co
   (void)size;
   return ppoll(fds, n, timeout, mask);
 }
+
+#endif
