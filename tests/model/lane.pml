@@ -143,7 +143,7 @@ short hasty; /* numbers taken to be written while there were replies in somebody
 #define ready_out (unread < ROOM || hung_up)
 
 /* Scratch: dead outside of one indivisible step. */
-hidden byte i, k, n, c, was, wrote;
+hidden byte i, k, n, c, was, gave_way, wrote;
 
 /* ---- lane.c: the lock is dropped ---- */
 
@@ -673,7 +673,9 @@ inline take_token()
 #define careless (was == FLUSH && at == LOOK)
 #elif defined(BREAK_NO_ENSURE_AFTER_WRITE)
 #define careless (was == WRITE)
-#elif defined(BREAK_TOO_LATE_WITHOUT_ENSURE)
+#elif defined(BREAK_GIVES_UP_WITHOUT_ENSURE)
+#define careless (was == GIVE_UP && gave_way)
+#elif defined(BREAK_GIVES_UP_NOT_COMING)
 #define careless (was == LOOK && at == LOOK)
 #elif defined(BREAK_NO_NUDGE_ON)
 #define careless ((was == PARK || was == GIVE_UP || was == AWAIT) && at == LOOK)
@@ -748,8 +750,24 @@ inline after_write()
 #endif
 }
 
-/* Queued just now, he does not look at the clock again. */
-#define has_just_begun (HAS(coming, me) && !HAS(giving, me))
+/* lane_wait. Perhaps he has been cancelled since he looked, or his time is up. Who has given way looks
+ * at that first, and gives up; he is still coming, to withdraw his request. */
+inline look_at_lane()
+{
+  if
+  :: gave_way && (mortal || HAS(canceled, me)) ->
+#ifdef BREAK_GIVES_UP_NOT_COMING
+    not_coming(me);
+#endif
+    expired = true
+  :: !(gave_way && HAS(canceled, me)) ->
+    not_coming(me);
+    if
+    :: up && !held -> take_token()
+    :: else -> park()
+    fi
+  fi
+}
 
 /* Others have his processor, and keep it: he comes when nobody is parked, and nobody drives. */
 #if GIVERS > 1
@@ -790,7 +808,7 @@ proctype caller(byte me)
         (at == POLL && (mortal || poll_returns)) ||
         (state[me] != ENDED && ((at == LOOK && !expired && !stays_away) || (at == AWAIT && mortal) ||
           (at == PARK && unparked)))) ->
-      was = at;
+      was = at; gave_way = HAS(giving, me);
       if
       :: at == SUBMIT ->
         lane_submit();
@@ -800,14 +818,7 @@ proctype caller(byte me)
         :: state[me] == QUEUED && EARLY && unattended && !held && writable && !writing -> take_token()
         :: state[me] == QUEUED && !(held && blocked) -> at = (unattended -> AWAIT : LOOK)
         fi
-      :: at == LOOK -> /* perhaps cancelled since he looked, or his time is up: he has given way */
-        if
-        :: up && !held && mortal && !has_just_begun -> expired = true
-        :: up && !held && HAS(canceled, me)
-        :: up && !held && !HAS(canceled, me) -> take_token()
-        :: !up || held -> park()
-        fi;
-        not_coming(me)
+      :: at == LOOK -> look_at_lane()
       :: at == PARK ->
         if
         :: !HAS(asleep, me) || HAS(canceled, me)
@@ -849,7 +860,7 @@ proctype caller(byte me)
       :: careless
       :: else -> ensure_driver()
       fi;
-      was = 0;
+      was = 0; gave_way = 0;
       unlock()
     }
   od

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
-# spin.sh - what check-pool and check-lane share: they source it after `model=`, the name of their model
-# beside this file, and have failed when there is $work/failed in the end.
+# spin.sh - what check-park, check-pool and check-lane share: they source it after `model=`, the name of
+# their model beside this file, and end with `succeeded`.
 : "${model:?}"
 LC_ALL=C
 export LC_ALL
@@ -25,6 +25,9 @@ search()
     ${CC:-cc} -O1 -w -DMEMLIM=1900 $3 -o pan pan.c >>report 2>&1 &&
     ./pan -m100000 -w23 $4 >>report 2>&1
 }
+
+# Not without the directory, for then nobody knows what was noted in it.
+succeeded() { [ -d "$work" ] && [ ! -e "$work/failed" ]; }
 
 number() { sed -n "s/^ *\([0-9.e+]*\) $1.*/\1/p" "$work/$2/report" | head -n 1; }
 seconds() { sed -n 's/^pan: elapsed time \([0-9.]*\).*/\1/p' "$work/$1/report" | head -n 1; }
