@@ -96,22 +96,12 @@ static int must_go_on(const struct stream *s)
   return stream_is_lane(s) || s->wire.state != WIRE_ARGC;
 }
 
-static int is_slept_for(const struct stream *s)
-{
-  const struct waiting *w;
-
-  for (size_t i = 0; (w = oracle_waiting(i)); i++)
-    if (w->task && w->lane == s->lane && task_is_parked(w->task))
-      return 1;
-  return 0;
-}
-
 /* Who sleeps depends on nobody who has given way; the others may have to wait for those. */
 static void check_stream(const struct stream *s)
 {
   if (s->secure)
     sealed_check(s, owed(s) > 0);
-  if (sim_now() <= s->excused || (sim_is_away() && !is_slept_for(s)))
+  if (sim_now() <= s->excused || (sim_is_away() && !oracle_is_slept_for(s)))
     return;
   if (owed(s) && stream_readable(s))
     fail("T: a reply is owed on conn %u, there is something to read, and nobody waits for it",
