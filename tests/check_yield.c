@@ -105,12 +105,26 @@ START_TEST(callers_that_give_up_are_counted_off)
 }
 END_TEST
 
+START_TEST(nobody_gives_way_while_that_is_off)
+{
+  struct yield y;
+
+  crowd_of(&y, MANY);
+  y.off = 1;
+  ck_assert_uint_eq(crowd_met(&y, FIRST_NS), 0);
+  ck_assert_uint_eq(y.callers, 0);
+  y.off = 0;
+  ck_assert_uint_eq(crowd_met(&y, FIRST_NS), MANY);
+}
+END_TEST
+
 /* ---- how often ---- */
 
 static int64_t give_way_until(unsigned crowd, int64_t deadline)
 {
   struct request req;
   struct yield y;
+  int64_t late;
 
   crowd_of(&y, crowd);
   begin_at(&y, &req, FIRST_NS);
@@ -118,7 +132,9 @@ static int64_t give_way_until(unsigned crowd, int64_t deadline)
   sim.now = FIRST_NS;
   sim.turns = 0;
   sim.req = &req;
-  return yield_give_way(&req, &sim.canceled);
+  late = yield_give_way(&req, &sim.canceled);
+  ck_assert_uint_eq(req.turns, 0); /* once in a call */
+  return late;
 }
 
 static int64_t give_way(unsigned crowd)
@@ -224,6 +240,7 @@ int main(void)
   tcase_add_test(tc, crowd_is_never_less_than_those_under_way);
   tcase_add_test(tc, who_does_not_wait_is_no_crowd);
   tcase_add_test(tc, callers_that_give_up_are_counted_off);
+  tcase_add_test(tc, nobody_gives_way_while_that_is_off);
   tcase_add_test(tc, the_larger_the_crowd_the_fewer_turns_of_each);
   tcase_add_test(tc, who_has_been_answered_gives_way_no_more);
   tcase_add_test(tc, who_is_cancelled_gives_way_no_more);

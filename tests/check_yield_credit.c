@@ -144,6 +144,22 @@ START_TEST(pauses_start_over_when_a_trial_has_earned_as_much_as_there_can_be)
 }
 END_TEST
 
+START_TEST(what_an_earlier_trial_has_earned_is_forgotten)
+{
+  int64_t now = FIRST_NS;
+  struct yield y;
+
+  crowd_of(&y, LEAST);
+  now = check_pause(&y, now, 20 * MS);
+  calls(&y, 512 * LEAST - 1, 1, now);
+  calls(&y, 1020 * LEAST, 0, now);
+  now = check_pause(&y, now, 40 * MS);
+  calls(&y, 1, 1, now);
+  calls(&y, 2, 0, now);
+  check_pause(&y, now, 80 * MS);
+}
+END_TEST
+
 START_TEST(credit_of_a_crowd_that_has_gone_is_not_left_to_a_smaller_one)
 {
   struct yield y;
@@ -242,6 +258,7 @@ int main(void)
   tcase_add_test(tc, credit_that_has_gone_is_gone_for_all);
   tcase_add_test(tc, each_pause_is_twice_as_long_up_to_a_limit);
   tcase_add_test(tc, pauses_start_over_when_a_trial_has_earned_as_much_as_there_can_be);
+  tcase_add_test(tc, what_an_earlier_trial_has_earned_is_forgotten);
   tcase_add_test(tc, credit_of_a_crowd_that_has_gone_is_not_left_to_a_smaller_one);
   tcase_add_test(tc, coming_late_costs_half_of_all_there_can_be);
   tcase_add_test(tc, coming_late_ends_a_trial);

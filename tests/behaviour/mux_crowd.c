@@ -97,6 +97,32 @@ START_TEST(large_crowd_gives_way)
 }
 END_TEST
 
+static void set_yield(const struct crowd_scene *s, const char *value)
+{
+  ck_assert_int_eq(pmx_client_set(s->client, "mux.yield", value), PMX_OK);
+}
+
+/* From the next call on. */
+START_TEST(crowd_does_not_give_way_while_that_is_off)
+{
+  struct crowd_scene s;
+  unsigned before;
+
+  crowd_open(&s, &ways[_i]);
+  crowd_gather(&s, CROWD_MOST);
+  crowd_finish(&s);
+  set_yield(&s, "off");
+  before = turns();
+  go_round(&s, CROWD_MOST, ROUNDS);
+  ck_assert_uint_eq(turns(), before);
+  set_yield(&s, "auto");
+  for (int i = 0; i < ROUNDS && turns() == before; i++)
+    go_round(&s, CROWD_MOST, 1);
+  ck_assert_uint_gt(turns(), before);
+  crowd_close(&s);
+}
+END_TEST
+
 static void count_value(void *count, const pmx_reply *reply)
 {
   if (pmx_ok(reply))
@@ -362,6 +388,7 @@ int main(void)
   add_for_ways_with(SHARES, tc, few_callers_do_not_give_way);
   add_for_ways_with(SHARES, tc, least_crowd_gives_way);
   add_for_ways_with(SHARES, tc, large_crowd_gives_way);
+  add_for_ways_with(SHARES, tc, crowd_does_not_give_way_while_that_is_off);
   add_for_ways_with(SHARES, tc, callbacks_are_no_crowd);
   add_for_ways_with(SHARES, tc, lone_caller_after_the_crowd_does_not_give_way);
   add_for_ways_with(SHARES, tc, each_is_given_his_own_reply);

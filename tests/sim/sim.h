@@ -23,7 +23,7 @@ int chance(unsigned per_mille);
 int64_t between(int64_t low, int64_t high); /* both included */
 int64_t sim_now(void);                      /* virtual ns; does not advance by asking */
 int64_t sim_clock(void);                    /* the same for the library: asking may take time */
-extern int64_t sim_clock_step; /* of that, in this seed: below this; 0: none */
+extern int64_t sim_clock_step;              /* of that, in this seed: below this; 0: none */
 int64_t sim_frozen(void); /* how long coroutines stood still in the middle of something, all told */
 int64_t sim_frozen_last(void); /* when one did */
 int sim_is_frozen(void);       /* one does */
@@ -145,6 +145,7 @@ void network_reset(void);
 void network_heal(void); /* faults off; what hangs, dies */
 void network_down(int64_t how_long, int loading);
 void network_end_all(int reset); /* the server ends all connections */
+unsigned network_owing(void);    /* connections that owe a reply */
 int network_is_choked(void);     /* what the library gave up may yet leave, or might have */
 
 struct stream *stream_connect(int *err); /* NULL: at once, with errno */
@@ -243,7 +244,7 @@ void oracle_answered(unsigned call);                     /* its reply was read *
 struct stream *oracle_sent_on(unsigned call);            /* NULL: nowhere yet */
 int oracle_was_answered(unsigned call);                  /* by what it was sent on last */
 int oracle_is_slept_for(const struct stream *); /* somebody sleeps whom it owes an answer */
-int oracle_is_half_sent(unsigned call);                  /* the end of it never left */
+int oracle_is_half_sent(unsigned call);         /* the end of it never left */
 
 /* ---- rest.c: what must be true whenever nobody can run, and time passes ---- */
 struct rest_limits {
@@ -265,7 +266,6 @@ extern struct rest_limits rest_limits;
 extern uint64_t rest_number; /* counts them */
 void rest_reset(void);
 void rest_check(void);
-unsigned network_owing(void);       /* connections that owe a reply */
 void rest_begins(struct waiting *); /* a call does */
 void rest_left(int lane);           /* one has ended */
 void rest_closes(int64_t when);     /* pmx_close was called: all must have ended then */
