@@ -99,9 +99,11 @@ static int must_go_on(const struct stream *s)
 /* Who sleeps depends on nobody who has given way; the others may have to wait for those. */
 static void check_stream(const struct stream *s)
 {
+  int left = sim_is_away() && !oracle_is_slept_for(s);
+
   if (s->secure)
-    sealed_check(s, owed(s) > 0);
-  if (sim_now() <= s->excused || (sim_is_away() && !oracle_is_slept_for(s)))
+    sealed_check(s, owed(s) > 0, left);
+  if (sim_now() <= s->excused || left)
     return;
   if (owed(s) && stream_readable(s))
     fail("T: a reply is owed on conn %u, there is something to read, and nobody waits for it",

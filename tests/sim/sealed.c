@@ -234,8 +234,8 @@ static int is_long_ago(int64_t when)
 }
 
 /* Who shakes hands waits for the other one. What is over, or is to go, is not kept, but for what is
- * idle in a pool. */
-void sealed_check(const struct stream *s, int owes)
+ * idle in a pool, and where it owes only to who can wait for a caller that gives way (left). */
+void sealed_check(const struct stream *s, int owes, int left)
 {
   int open = secure_is_open(s->secure), lane = stream_is_lane(s);
 
@@ -243,7 +243,7 @@ void sealed_check(const struct stream *s, int owes)
     return;
   if (!open && stream_readable(s))
     fail("T: hands are shaken on conn %u, there is something to read, and nobody does", s->id);
-  if (s->over_since && (!open || owes || (lane && is_long_ago(s->over_since))))
+  if (s->over_since && (!open || (owes && !left) || (lane && is_long_ago(s->over_since))))
     fail("conn %u is over, the library has read why, and keeps it", s->id);
   if (open && lane && !owes && s->carried && is_long_ago(s->outdated))
     fail("conn %u is older than the settings of now, and stays", s->id);

@@ -104,7 +104,7 @@ void stream_unseal(struct stream *, const char *raw, size_t len);
 void stream_seal(struct stream *, const char *bytes, size_t len, int64_t not_before);
 void stream_seal_there(struct stream *, const char *bytes, size_t len);
 void stream_say_goodbye(struct stream *);
-void sealed_check(const struct stream *, int owes); /* at rest */
+void sealed_check(const struct stream *, int owes, int left); /* at rest */
 void stream_spoil(struct stream *, char *raw, size_t len);
 void stream_offered(struct stream *); /* somebody is about to seal */
 void stream_sealed(struct stream *, const char *bytes, size_t n);
