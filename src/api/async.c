@@ -131,6 +131,7 @@ static void consider(struct job *job)
 static void async_completed(struct request *req)
 {
   struct async *a = of_request(req);
+  struct reactor *reactor = &a->runtime->reactor;
   pmx_reply *reply = req->reply;
 
   call_take_back(&a->request, &a->order);
@@ -141,8 +142,8 @@ static void async_completed(struct request *req)
   }
   a->reply = reply;
   a->job.run = consider;
-  reactor_post(&a->runtime->reactor, &a->job);
-  reactor_wake(&a->runtime->reactor);
+  reactor_post(reactor, &a->job); /* it may end there at once, and be gone */
+  reactor_wake(reactor);
 }
 
 /* ---- the beginning ---- */

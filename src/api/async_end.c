@@ -65,11 +65,13 @@ void async_run_cancel(struct job *job)
 
 void async_post_cancel(struct async *a)
 {
+  struct reactor *reactor = &a->runtime->reactor;
+
   if (atomic_exchange(&a->cancel_posted, 1))
     return;
   atomic_fetch_add(&a->refs, 1);
-  reactor_post(&a->runtime->reactor, &a->cancel);
-  reactor_wake(&a->runtime->reactor);
+  reactor_post(reactor, &a->cancel);
+  reactor_wake(reactor);
 }
 
 /* Thread: the one that fires, under the token's lock. What is not submitted yet finds out itself:
