@@ -205,5 +205,5 @@ void parkers_wake(struct parker *const *list, unsigned count)
 
 uint32_t parker_ticket(struct parker *p)
 {
-  return atomic_load_explicit(&p->word, memory_order_acquire);
+  return atomic_load(&p->word);
 }

@@ -18,7 +18,7 @@ void request_init(struct request *r, enum request_kind kind)
 
 enum request_state request_state(const struct request *r)
 {
-  return (enum request_state)atomic_load_explicit(&r->state, memory_order_acquire);
+  return (enum request_state)atomic_load(&r->state);
 }
 
 void request_set_state(struct request *r, enum request_state state)

@@ -85,7 +85,9 @@ struct request {
 };
 
 void request_init(struct request *, enum request_kind);
-enum request_state request_state(const struct request *);     /* acquire */
+/* Sequentially consistent, as parker_ticket() is: who says that he waits, and then looks here, must
+ * not be missed by who stores ENDED, and then looks whether anybody waits. */
+enum request_state request_state(const struct request *);
 void request_set_state(struct request *, enum request_state); /* release */
 /* Ends it with `reply` (taken over). The request may be gone when this returns. Locks: those that
  * done() allows. */
