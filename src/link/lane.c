@@ -4,6 +4,9 @@
 #include "call/timing.h"
 #include "link/lane_io.h"
 
+/* Nobody has read for so long: whoever was a crowd then is not any more. */
+#define CROWD_GONE_NS (100 * 1000 * 1000)
+
 /* ---- the lock ---- */
 
 void lane_enter(struct lane *l)
@@ -19,6 +22,12 @@ int lane_busy(const struct lane *l)
 static int has_work(const struct lane *l)
 {
   return !list_empty(&l->queue) || lane_busy(l) || l->out_sent < l->out_len;
+}
+
+/* Callbacks, futures, PING: requests whose issuers do not come to drive. */
+static int has_unattended(const struct lane *l)
+{
+  return l->begun - l->ended > l->yield.callers;
 }
 
 static void poke(struct lane *l)
@@ -48,12 +57,12 @@ static int is_watched(const struct lane *l)
 }
 
 /* Somebody reads and writes it, or will. Where callers sleep that has to be one who runs no user
- * code, for the reactor may be in a callback that waits for one of them; and who has not given its
- * processor to others, who may keep it for long. */
+ * code, for the reactor may be in a callback that waits for one of them. Who has given its
+ * processor to others, who may keep it for long, is enough for those only who do so, too. */
 static int is_attended_to(const struct lane *l)
 {
   return l->held || l->coming > l->giving ||
-         (list_empty(&l->parked) && (l->giving || is_watched(l)));
+         (list_empty(&l->parked) && ((l->giving && !has_unattended(l)) || is_watched(l)));
 }
 
 /* Invariant T: what is to be written or read has somebody who will do it. */
@@ -182,6 +191,8 @@ void lane_submit_locked(struct lane *l, struct request *req)
   list_init(&req->parked);
   req->coming = req->attended;
   l->coming += req->attended;
+  if (!l->held && req->queued_at - l->seen_at > CROWD_GONE_NS)
+    l->yield.crowd = 0;
   yield_begin(&l->yield, req);
   req->giving = req->crowd > 0;
   l->giving += req->giving;
@@ -210,7 +221,7 @@ void lane_finish(struct lane *l, struct request *req, pmx_reply *reply)
   list_remove(&req->parked);
   lane_not_coming(l, req);
   l->ended++;
-  yield_end(&l->yield, req, reply && l->matched_at && !parker && atomic_load(&l->driver) != req);
+  yield_end(&l->yield, req, l->up && l->matched_at && !parker && atomic_load(&l->driver) != req);
   req->ended_at = l->matched_at;
   req->reply = reply;
   if (req->timing)

@@ -295,6 +295,88 @@ START_TEST(call_that_is_cancelled_while_its_caller_gives_way_is_not_sent)
 }
 END_TEST
 
+static bool is_told(void *count)
+{
+  return atomic_load((atomic_int *)count) > 0;
+}
+
+/* However long that takes: who does not wait himself has others to write and to read for him. */
+START_TEST(callback_is_called_while_a_caller_gives_way)
+{
+  struct held_call h = {.call = PMX_CALL_INIT};
+  struct background *thread;
+  struct crowd_scene s;
+  atomic_int told = 0;
+
+  crowd_open(&s, &ways[_i]);
+  thread = hold_a_caller(&s, &h);
+  ck_assert_int_eq(pmx_async(s.client, NULL, count_end, &told, "INCR m"), PMX_OK);
+  ck_assert(wait_for(is_told, &told, SOON_MS / 2)); /* he is held for so long and more */
+  ck_assert_int_gt(turns_held(), 0);
+  let_go(thread);
+  check_int(h.reply, 1);
+  end_calls(&s, 1, h.others + 2);
+}
+END_TEST
+
+START_TEST(crowd_that_has_gone_is_forgotten)
+{
+  struct crowd_scene s;
+  unsigned before;
+
+  crowd_open(&s, &ways[_i]);
+  crowd_gather(&s, CROWD);
+  crowd_finish(&s);
+  sleep_ms(2 * MOMENT_MS);
+  before = turns();
+  get_value(s.client, "k");
+  ck_assert_uint_eq(turns(), before);
+  crowd_close(&s);
+}
+END_TEST
+
+/* ---- a call that may be tried again, and is given up meanwhile ---- */
+
+static void say_loading(struct crowd_scene *s, const char *key)
+{
+  static const char loading[] = "-LOADING wait\r\n";
+
+  const struct fake_command *command;
+
+  do
+    command = fake_command(s->fake, s->looked++);
+  while (command->argc < 2 || strcmp(command->argv[1], key) != 0);
+  fake_send(crowd_conn(s), loading, strlen(loading));
+}
+
+/* Who has read that its try failed hands it over to the client's thread, where it ends at once. */
+START_TEST(call_ends_while_it_is_handed_over)
+{
+  for (int moment = 1; moment < MOMENTS; moment++) {
+    pmx_call call = PMX_CALL_INIT;
+    struct crowd_scene s;
+    atomic_int told = 0;
+
+    call.cancel = pmx_cancel_new();
+    crowd_open(&s, &ways[_i]);
+    ck_assert_int_eq(pmx_async(s.client, &call, count_end, &told, "GET odd-1"), PMX_OK);
+    crowd_wait_seen(&s, 1);
+    crowd_begin(&s, 1);
+    check_crowd_is_driven();
+    driver_stop_at(moment);
+    say_loading(&s, "odd-1");
+    check_driver_is_stopped();
+    pmx_cancel_fire(call.cancel);
+    wait_for(is_told, &told, MOMENT_MS); /* not where the driver has its end in its hands */
+    driver_go_on();
+    ck_assert(wait_for(is_told, &told, SOON_MS));
+    crowd_finish(&s);
+    crowd_close(&s);
+    pmx_cancel_free(call.cancel);
+  }
+}
+END_TEST
+
 int main(void)
 {
   TCase *tc = checks_case("mux_crowd_races");
@@ -306,5 +388,8 @@ int main(void)
   add_for_ways_with(SHARES, tc, what_came_while_a_caller_gives_way_does_not_meet_its_call);
   add_for_ways_with(SHARES, tc, call_whose_time_is_up_while_its_caller_gives_way_is_not_sent);
   add_for_ways_with(SHARES, tc, call_that_is_cancelled_while_its_caller_gives_way_is_not_sent);
+  add_for_ways_with(SHARES, tc, callback_is_called_while_a_caller_gives_way);
+  add_for_ways_with(SHARES, tc, crowd_that_has_gone_is_forgotten);
+  add_for_ways_with(SHARES, tc, call_ends_while_it_is_handed_over);
   return checks_run("mux_crowd_races", tc);
 }

@@ -10,7 +10,7 @@
  * without a connection), CLOSE_EARLY (0 or 1), TIRED (a writer may stop before all is written), EARLY
  * (what nobody waits for may be written by who submits it), OPEN (who has read may let others write
  * before he does), STRAYS (replies that the server was not asked for), GIVERS (callers may give way; 2:
- * who does stays away while somebody is parked, or drives).
+ * who does stays away while somebody is parked or drives, or something is alone).
  * Mutants (-DBREAK_…): each removes one rule, and spin must notice; -DDAMAGE leaves the check of
  * invariants out, so that it shows what comes of it. */
 #ifndef CALLERS
@@ -181,14 +181,29 @@ inline nudge_one()
 #define watched (armed && (!writable || writing) && (!stuck || armed_out))
 #endif
 
+/* Requests under way for which nobody comes. */
+#define is_alone(who) (HAS(UNATTENDED, who) && (state[who] == QUEUED || state[who] == SENT))
+#if !UNATTENDED
+#define any_alone false
+#elif CALLERS > 2
+#define any_alone (is_alone(0) || is_alone(1) || is_alone(2))
+#else
+#define any_alone (is_alone(0) || is_alone(1))
+#endif
+
 /* Somebody reads and writes it, or will. Who is parked depends neither on the reactor, which may be in
- * a callback, nor on one who gives way, and may be kept from running. */
+ * a callback, nor on one who gives way, and may be kept from running; nor on him does what is alone. */
 #ifndef BREAK_GIVER_COUNTS
 #define is_coming (coming & ~giving)
 #else
 #define is_coming coming
 #endif
-#define is_attended_to (held || is_coming || (!parked && (giving || poked || watched)))
+#ifndef BREAK_GIVER_SUFFICES
+#define giver_suffices (giving && !any_alone)
+#else
+#define giver_suffices giving
+#endif
+#define is_attended_to (held || is_coming || (!parked && (giver_suffices || poked || watched)))
 
 inline ensure_driver()
 {
@@ -211,7 +226,7 @@ inline check_invariants()
 #ifndef DAMAGE
   /* T: somebody looks after the work, and writes what can be written. */
   assert(!up || !has_work || is_attended_to);
-  assert(!writable || writing || held || is_coming || (!parked && (giving || poked)));
+  assert(!writable || writing || held || is_coming || (!parked && (giver_suffices || poked)));
   assert(!(giving & ~coming));
   /* Nobody sleeps in poll who should do something, or whom no reply will wake. */
   assert(!blocked || (wakes & KICK) || kicking || kicked ||
@@ -769,9 +784,10 @@ inline look_at_lane()
   fi
 }
 
-/* Others have his processor, and keep it: he comes when nobody is parked, and nobody drives. */
+/* Others have his processor, and keep it: he comes when nobody is parked, nobody drives, and nothing is
+ * alone. */
 #if GIVERS > 1
-#define stays_away (HAS(giving, me) && (parked || held))
+#define stays_away (HAS(giving, me) && (parked || held || any_alone))
 #else
 #define stays_away false
 #endif

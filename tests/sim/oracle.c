@@ -123,14 +123,19 @@ int oracle_was_answered(unsigned call)
   return lives[call].was_answered;
 }
 
-int oracle_is_slept_for(const struct stream *s)
+int oracle_needs_others(const struct waiting *w)
+{
+  return w->task ? task_is_parked(w->task) : sim_now() < w->until;
+}
+
+int oracle_is_needed(const struct stream *s)
 {
   const struct waiting *w;
 
   for (size_t i = 0; (w = oracle_waiting(i)); i++) {
     const struct life *life = &lives[w->call];
 
-    if (w->task && task_is_parked(w->task) && life->stream == s && !life->was_answered &&
+    if (oracle_needs_others(w) && life->stream == s && !life->was_answered &&
         !life->was_refused) /* then it is tried again, after a pause perhaps */
       return 1;
   }

@@ -96,10 +96,10 @@ static int must_go_on(const struct stream *s)
   return stream_is_lane(s) || s->wire.state != WIRE_ARGC;
 }
 
-/* Who sleeps depends on nobody who has given way; the others may have to wait for those. */
+/* Who sleeps depends on nobody who has given way, nor does what nobody waits for. */
 static void check_stream(const struct stream *s)
 {
-  int left = sim_is_away() && !oracle_is_slept_for(s);
+  int left = sim_is_away() && !oracle_is_needed(s);
 
   if (s->secure)
     sealed_check(s, owed(s) > 0, left);
@@ -283,8 +283,12 @@ void rest_check(void)
   for (unsigned i = 0; i < open_count; i++)
     if (open_streams[i]->connected)
       check_stream(open_streams[i]);
-  if (sim_is_away())
+  if (sim_is_away()) {
+    for (size_t i = 0; (w = oracle_waiting(i)); i++)
+      if (oracle_needs_others(w))
+        check_waiting(w);
     return;
+  }
   for (unsigned i = 0; i < open_count; i++) {
     struct stream *s = open_streams[i];
 

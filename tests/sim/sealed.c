@@ -234,7 +234,7 @@ static int is_long_ago(int64_t when)
 }
 
 /* Who shakes hands waits for the other one. What is over, or is to go, is not kept, but for what is
- * idle in a pool, and where it owes only to who can wait for a caller that gives way (left). */
+ * idle in a pool, and where it owes only to who gives way, and is not back (left). */
 void sealed_check(const struct stream *s, int owes, int left)
 {
   int open = secure_is_open(s->secure), lane = stream_is_lane(s);

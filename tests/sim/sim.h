@@ -243,7 +243,9 @@ int oracle_has_forgotten(void);                          /* calls that live on *
 void oracle_answered(unsigned call);                     /* its reply was read */
 struct stream *oracle_sent_on(unsigned call);            /* NULL: nowhere yet */
 int oracle_was_answered(unsigned call);                  /* by what it was sent on last */
-int oracle_is_slept_for(const struct stream *); /* somebody sleeps whom it owes an answer */
+/* Its issuer sleeps, or has not stayed: somebody else has to write and read for it. */
+int oracle_needs_others(const struct waiting *);
+int oracle_is_needed(const struct stream *); /* it owes an answer to one of those */
 int oracle_is_half_sent(unsigned call);         /* the end of it never left */
 
 /* ---- rest.c: what must be true whenever nobody can run, and time passes ---- */
