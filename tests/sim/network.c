@@ -123,13 +123,17 @@ void stream_hang_up(struct stream *s)
   at(sim_now() + network_latency(), stream_left, s, 0);
 }
 
-/* What is dialled just now may have either, and its time begins when it is logged in. */
+/* What is dialled just now may have either, and its time begins when it is logged in. SIM_FOREVER:
+ * they begin to be replaced. */
 void network_reloads(int64_t until)
 {
-  network_settings++;
+  unsigned meanwhile = network_settings++;
+
   for (unsigned i = 0; i < open_count; i++) {
     struct stream *s = open_streams[i];
 
+    if (until < SIM_FOREVER && s->settings == meanwhile)
+      continue; /* dialled since it began */
     if (s->begun && (s->carried || s->begun == s->answered) && !s->outdated)
       s->outdated = until;
     else if (s->outdated > until)
