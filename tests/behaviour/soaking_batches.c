@@ -6,7 +6,11 @@
 #include "behaviour/behaviour.h"
 #include "behaviour/soaking_acts.h"
 
-enum { COMMANDS = 6 };
+enum {
+  COMMANDS = 6,
+  COMMAND_MOST = 150, /* bytes of one beside what it is padded with */
+  LIMIT_LEAST = 1024  /* of request.max_size */
+};
 
 static const char *const formats[] = {"%s", "%s %s", "%s %s %s"};
 
@@ -24,26 +28,36 @@ static void add(struct caller *w, pmx_batch *batch, const struct order *o)
 }
 
 /* All or nothing: any of the commands may be why. */
-static const struct expect *culprit(const pmx_reply *reply, const struct expect *expects, int n)
+static const struct expect *culprit(const struct expect *expects, int n)
 {
-  int most = 0, pop = 0;
+  int pop = 0;
 
-  for (int i = 0; i < n; i++) {
-    most = expects[i].pad > expects[most].pad ? i : most;
+  for (int i = 0; i < n; i++)
     pop = expects[i].kind == EXPECT_POP ? i : pop;
-  }
-  return &expects[CALL(pmx_reply_cause)(reply) == PMX_CAUSE_TOO_LARGE ? most : pop];
+  return &expects[pop];
+}
+
+/* For the smallest limit there is; each of them may be small enough. */
+static bool may_be_too_large(const struct expect *expects, int n)
+{
+  size_t bytes = 0;
+
+  for (int i = 0; i < n; i++)
+    bytes += expects[i].pad + COMMAND_MOST;
+  return bytes > LIMIT_LEAST;
 }
 
 static void judge(struct caller *w, const pmx_reply *reply, const struct expect *expects, int n,
                   bool atomic)
 {
-  int together = atomic && CALL(pmx_reply_cause)(reply) == PMX_CAUSE_TOO_LARGE;
-
   w->calls++;
+  if (CALL(pmx_reply_cause)(reply) == PMX_CAUSE_TOO_LARGE) {
+    if (!atomic && !may_be_too_large(expects, n)) /* EXEC's answer may be what is too large */
+      soak_wrong(w->s, "a batch of %d: %s", n, CALL(pmx_reply_error)(reply));
+    return;
+  }
   if (!CALL(pmx_ok)(reply)) {
-    if (!together) /* each of them may be small enough, and EXEC's answer not */
-      reply_judge(w->s, "a batch", reply, culprit(reply, expects, n));
+    reply_judge(w->s, "a batch", reply, culprit(expects, n));
     return;
   }
   if (CALL(pmx_reply_len)(reply) != (size_t)n)
