@@ -36,6 +36,7 @@ class Lap(NamedTuple):
     versions: Dict[str, str] = {}
     skipped: Optional[str] = None
     failed: Optional[str] = None
+    killed: bool = False
 
 
 class _Words:
@@ -217,4 +218,4 @@ def run(contestant: Contestant, order: Order, near: bool, signals: Signals) -> L
         return parse(out, near)
     if process.returncode == SKIPPED:
         return Lap(skipped=contestants.reason(process, err))
-    return Lap(failed=contestants.reason(process, err))
+    return Lap(failed=contestants.reason(process, err), killed=process.returncode < 0)

@@ -18,9 +18,11 @@ from typing import (
 from . import lap, spread
 from .contestants import Contestant
 from .lap import Lap, Order
-from .problem import Interrupted, Problem
+from .problem import Interrupted
 from .server import Server
 from .signals import Signals
+
+A_MOMENT_S = 0.5
 
 
 def many(n: int, word: str) -> str:
@@ -148,10 +150,9 @@ def run(plans: Sequence[Plan], server: Server, signals: Signals, show: Show) -> 
 
 def _lap(outcome: Outcome, cell: Cell, number: int, server: Server, signals: Signals) -> None:
     plan = outcome.plan
-    try:
-        server.check()
-    except Problem as problem:  # what was measured before is told nevertheless
-        cell.failed = str(problem)
+    ended = server.ended()
+    if ended:  # what was measured before is told nevertheless
+        cell.failed = ended
         return
     order = Order(
         server.urls[cell.transport],
@@ -164,5 +165,7 @@ def _lap(outcome: Outcome, cell: Cell, number: int, server: Server, signals: Sig
         plan.settings,
     )
     done = lap.run(cell.contestant, order, server.near, signals)
+    if done.failed and not done.killed:  # the server may be why, and not have gone before
+        done = done._replace(failed=server.ended(A_MOMENT_S) or done.failed)
     outcome.versions.update(done.versions)
     cell.take(number, done)

@@ -39,8 +39,10 @@ class Server:
     name: Optional[str] = None
     version: Optional[str] = None
 
-    def check(self) -> None:
-        """Whether it is still there."""
+    def ended(self, patience_s: float = 0) -> Optional[str]:
+        """How it has; None: it is still there. One that is killed takes a moment to go."""
+        del patience_s  # a foreign one is not ours to watch
+        return None
 
     def close(self) -> None:
         raise NotImplementedError
@@ -176,12 +178,16 @@ class Private(Server):
         }
         self.urls = {transport: all_urls[transport] for transport in transports}
 
-    def check(self) -> None:
-        code = self._process.poll() if self._process else None
-        if code is not None:
-            last = self._said().strip().splitlines()[-1:]
-            how = f"by signal {-code}" if code < 0 else f"with status {code}"
-            raise Problem(f"the private server has ended {how}: " + " ".join(last))
+    def ended(self, patience_s: float = 0) -> Optional[str]:
+        try:
+            code = self._process.wait(patience_s) if self._process else None
+        except subprocess.TimeoutExpired:
+            return None
+        if code is None:
+            return None
+        last = self._said().strip().splitlines()[-1:]
+        how = f"by signal {-code}" if code < 0 else f"with status {code}"
+        return f"the private server has ended {how}: " + " ".join(last)
 
     def close(self) -> None:
         if self._process:

@@ -216,6 +216,12 @@ class Endings(Stage):
         self.assertEqual([len(r["rounds"]) for r in results["results"]], [1, 0])
         self.all_gone()
 
+    def test_a_server_that_ends_in_a_lap_is_why_that_has_failed(self) -> None:
+        dying = {"look": True, "server_dies": True, "exit": 1, "says": "Connection refused"}
+        self.fake({"poolmux": {"pool": dying}})
+        self.quick("--strategies", "pool", *ONCE, status=1)
+        self.assertRegex(self.out, r"(?m)^pool +failed: the private server has ended by signal 9: ")
+
     def test_a_closed_terminal_leaves_the_files_that_were_asked_for(self) -> None:
         """And a progress line, or a table, that cannot be printed is no trouble."""
         ours, theirs = os.openpty()

@@ -169,6 +169,8 @@ def lap(home: str, library: str, words: "list[str]") -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(home, noted)
     time.sleep(spec.get("sleep", 0))
+    if spec.get("server_dies"):
+        os.kill(int(str(noted["server_pid"])), signal.SIGKILL)
     if "signal" in spec:
         os.kill(os.getpid(), getattr(signal, spec["signal"]))
     if "exit" in spec:
