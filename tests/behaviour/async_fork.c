@@ -40,13 +40,6 @@ static void ask_many(struct scene *s)
     ask(s->client, &s->told[i], NULL, "ECHO %d", i);
 }
 
-static pid_t fork_now(void)
-{
-  if (SANITIZED)
-    sleep_ms(100); /* the client's thread has done what there was */
-  return fork();
-}
-
 static void scene_close(struct scene *s)
 {
   ck_assert(all_told(s->told, MANY, SOON_MS));
@@ -102,7 +95,7 @@ START_TEST(callbacks_begun_before_a_fork_run_in_the_parent_only)
   server_pause(s.server);
   ask_many(&s);
   before = pmx_client_fd(s.client);
-  pid = fork_now();
+  pid = fork_asleep();
   if (pid == 0) {
     child_begin();
     must(before < 0 || fcntl(before, F_GETFD) < 0, "the parent's descriptor is closed");
@@ -129,7 +122,7 @@ START_TEST(futures_begun_before_a_fork_are_forked_in_the_child)
   server_pause(s.server);
   for (int i = 0; i < 3; i++)
     pending[i] = pmx_submit(s.client, NULL, "ECHO %d", i);
-  pid = fork_now();
+  pid = fork_asleep();
   if (pid == 0) {
     pmx_reply *reply;
 
@@ -166,7 +159,7 @@ START_TEST(a_token_fired_in_the_child_ends_nothing_of_the_parents)
   call.cancel = pmx_cancel_new();
   server_pause(s.server);
   ask(s.client, &told, &call, "PING");
-  pid = fork_now();
+  pid = fork_asleep();
   if (pid == 0) {
     child_begin();
     pmx_cancel_fire(call.cancel);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "behaviour/calling.h"
+#include "behaviour/forking.h"
 #include "harness/checks.h"
 
 static struct server *server;
@@ -104,7 +105,7 @@ START_TEST(batch_of_before_a_fork_is_executed_on_both_sides)
 
   check_array(array, 2);
   pmx_reply_free(array);
-  child = fork();
+  child = fork_asleep();
   if (child == 0) {
     pmx_reply *reply = pmx_batch_exec_atomic(batch, NULL);
     int ok = pmx_ok(reply) && pmx_reply_len(reply) == 2 && !pmx_reply_failed(reply);

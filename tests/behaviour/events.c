@@ -321,7 +321,7 @@ START_TEST(a_child_hears_of_its_own_only)
   pmx_options_set_events(options, hear_as_child, &s.heard);
   s.client = open_client_with(server_url(s.server, SERVER_TCP), options);
   check_is_ok(pmx_command(s.client, "PING"));
-  child = fork();
+  child = fork_asleep();
   if (child == 0) {
     child_begin();
     live_as_child(&s);

@@ -124,7 +124,6 @@ static void let_family_sleep(struct family *f)
   let_all_sleep(); /* what is to be connected has begun */
   if (SANITIZED)
     wait_for(none_connects, f, SOON_MS);
-  let_all_sleep();
 }
 
 static void family_open(struct family *f, const struct way *way)
@@ -211,7 +210,7 @@ static pid_t fork_child(struct family *f, int i)
 
   fflush(NULL);
   gate_enter(&f->gate, true);
-  pid = fork();
+  pid = fork_asleep();
   gate_leave(&f->gate);
   ck_assert_int_ge(pid, 0);
   if (pid > 0)
@@ -301,7 +300,7 @@ START_TEST(threads_of_a_child_share_its_new_connections)
   f.ids = ids_of_clients(f.server);
   let_family_sleep(&f);
   fflush(NULL);
-  pid = fork();
+  pid = fork_asleep();
   if (pid == 0) {
     struct background *hammers[HAMMERS];
 
@@ -331,14 +330,14 @@ START_TEST(a_child_of_a_child_works_too)
   family_open(&f, &ways[_i]);
   f.ids = ids_of_clients(f.server);
   let_family_sleep(&f);
-  pid = fork();
+  pid = fork_asleep();
   if (pid == 0) {
     int status = 0;
 
     child_begin();
     child_get(f.client, 1);
     let_family_sleep(&f);
-    pid = fork();
+    pid = fork_asleep();
     if (pid == 0) {
       must(fd_count() == f.fds, "the grandchild has none of its ancestors' descriptors");
       child_get(f.client, 2);

@@ -20,7 +20,7 @@ START_TEST(a_client_closed_before_the_fork_is_closed_in_the_child)
   pid_t pid;
 
   ck_assert_int_eq(pmx_close(client, SOON_MS), 1);
-  pid = fork();
+  pid = fork_asleep();
   if (pid == 0) {
     child_begin();
     must_end(pmx_do(client, NULL, "PING", (char *)NULL), PMX_NOT_RUN, PMX_CAUSE_CLOSED,
@@ -112,8 +112,7 @@ START_TEST(a_dial_under_way_is_the_parents_alone)
   thread = background_start(wait_for_dial, &f);
   ck_assert(fake_wait_accepted(fake, 1, SOON_MS));
   fds++; /* the fake's side of the connection */
-  let_all_sleep();
-  pid = fork();
+  pid = fork_asleep();
   if (pid == 0) {
     pmx_call call = call_in(50);
 

@@ -3,16 +3,20 @@
 #include "behaviour/forking.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "behaviour/behaviour.h"
 #include "harness/util.h"
+
+enum { LOOKS = 10 };
 
 /* Under the thread sanitizer a child may not start threads unless this is said. */
 const char *__tsan_default_options(void);
@@ -23,12 +27,12 @@ const char *__tsan_default_options(void)
 
 /* A child leaks its parent's half of the client on purpose, and all that belonged to threads that
  * it has not got. */
-static pid_t test_pid;
+static pid_t test_pid; /* 0: it has none */
 
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void)
 {
-  return getpid() != test_pid;
+  return test_pid && getpid() != test_pid;
 }
 
 void note_test_pid(void)
@@ -88,10 +92,60 @@ void reap(pid_t *pid)
   *pid = 0;
 }
 
+/* The state of a thread of this process: 'S' = it sleeps. */
+static char state_of(const char *tid)
+{
+  char path[300], line[300] = "";
+  const char *behind;
+  FILE *f;
+
+  snprintf(path, sizeof path, "/proc/self/task/%s/stat", tid);
+  f = fopen(path, "r");
+  if (f && !fgets(line, sizeof line, f))
+    line[0] = '\0';
+  if (f)
+    fclose(f);
+  behind = strrchr(line, ')'); /* its name may have blanks and parentheses */
+  return behind && behind[1] ? behind[2] : '\0';
+}
+
+static bool others_sleep(void)
+{
+  DIR *dir = opendir("/proc/self/task");
+  bool sleep = true;
+
+  must(dir != NULL, "/proc can be read");
+  for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+    char state = e->d_name[0] == '.' ? '\0' : state_of(e->d_name);
+
+    sleep &= state == '\0' || state == 'S' || atol(e->d_name) == syscall(SYS_gettid);
+  }
+  closedir(dir);
+  return sleep;
+}
+
+/* One after another is looked at: who woke meanwhile is seen the next time. */
+static bool all_sleep(void *none)
+{
+  (void)none;
+  for (int i = 0; i < LOOKS; i++) {
+    if (!others_sleep())
+      return false;
+    sleep_ms(1);
+  }
+  return true;
+}
+
 void let_all_sleep(void)
 {
   if (SANITIZED)
-    sleep_ms(100);
+    must(wait_for(all_sleep, NULL, SOON_MS), "all other threads come to rest");
+}
+
+pid_t fork_asleep(void)
+{
+  let_all_sleep();
+  return fork();
 }
 
 void gate_init(struct fork_gate *gate)

@@ -22,12 +22,14 @@ void child_get(pmx_client *, int i);                                  /* GET for
  */
 void reap(pid_t *);
 
-/* Nobody is inside a call while a process forks that a sanitizer watches: the locks of their
- * allocators do not survive a fork. Without one it does nothing. */
+/* The locks of a sanitizer's allocator do not survive a fork that finds another thread inside. So
+ * under one each test forks while all others sleep; without one these do nothing. */
+void let_all_sleep(void);
+pid_t fork_asleep(void); /* lets them, and forks */
+/* For threads of a test that do not sleep: nobody is inside a call while one forks. */
 struct fork_gate {
   pthread_rwlock_t lock;
 };
-void let_all_sleep(void); /* the same for threads of the library, which pass no gate */
 void gate_init(struct fork_gate *);
 void gate_enter(struct fork_gate *, bool to_fork);
 void gate_leave(struct fork_gate *);

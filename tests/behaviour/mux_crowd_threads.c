@@ -157,9 +157,8 @@ START_TEST(fork_while_a_crowd_calls)
 
   crowd_open(&s, &ways[_i]);
   crowd_gather(&s, CROWD);
-  let_all_sleep();
   fflush(NULL);
-  pid = fork();
+  pid = fork_asleep();
   ck_assert_int_ge(pid, 0);
   if (pid == 0)
     run_child(s.client);

@@ -102,7 +102,7 @@ static pid_t fork_child(struct family *f, int i)
 
   fflush(NULL);
   gate_enter(&f->gate, true);
-  pid = fork();
+  pid = fork_asleep();
   gate_leave(&f->gate);
   ck_assert_int_ge(pid, 0);
   if (pid == 0)
@@ -156,7 +156,7 @@ static void check_child(pmx_client *client)
   pid_t pid;
 
   fflush(NULL);
-  pid = fork();
+  pid = fork_asleep();
   if (pid == 0) {
     pmx_call call = call_in(CHILD_MS);
     pmx_reply *reply;
@@ -234,7 +234,7 @@ START_TEST(child_that_ends_takes_nothing_of_the_parents_connection_along)
 
     get_value(client, "before");
     fflush(NULL);
-    pid = fork();
+    pid = fork_asleep();
     if (pid == 0) {
       child_begin();
       if (i % 3 == 0)

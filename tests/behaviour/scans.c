@@ -261,7 +261,7 @@ START_TEST(a_scan_goes_on_in_the_child_of_a_fork)
 
   fill(server, c);
   tick_off(c, next_of(scan), seen);
-  child = fork();
+  child = fork_asleep();
   if (child == 0) {
     int n = 1;
     pmx_reply *err;

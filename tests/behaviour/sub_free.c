@@ -172,7 +172,7 @@ START_TEST(in_the_child_of_a_fork_consumers_are_the_parents)
   ear_open(&ear, s.client, true);
   add_ok(&ear, PMX_SUB_CHANNEL, "c");
   note_test_pid();
-  child = fork();
+  child = fork_asleep();
   ck_assert_int_ge(child, 0);
   if (child == 0)
     in_child(&s, &ear, manner_url(s.manner, s.server));

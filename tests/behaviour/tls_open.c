@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "behaviour.h"
+#include "behaviour/forking.h"
 #include "harness/certs.h"
 #include "harness/checks.h"
 
@@ -166,7 +167,7 @@ START_TEST(the_child_of_a_fork_reads_the_files_again)
   pmx_options_set(options, "tls.ca_file", file);
   client = opened("redis://127.0.0.1:1");
   ck_assert_int_eq(rename(file, away), 0);
-  pid = fork();
+  pid = fork_asleep();
   if (pid == 0)
     _exit(child(client, away, file));
   ck_assert_int_eq(waitpid(pid, &status, 0), pid);

@@ -185,7 +185,7 @@ START_TEST(child_of_a_fork_has_streams_of_its_own)
   accepted = fake_accepted(fake);
   before = fake_tls_seen(conn);
   fflush(NULL);
-  pid = fork();
+  pid = fork_asleep();
   ck_assert_int_ge(pid, 0);
   if (pid == 0)
     child_works(client, _i / strategy_count);

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "behaviour/forking.h"
 #include "harness/checks.h"
 #include "harness/util.h"
 
@@ -80,7 +81,7 @@ START_TEST(the_child_of_a_fork_has_a_control_connection_of_its_own)
   w.call.cancel = pmx_cancel_new();
   waiting_start(&w);
   ck_assert(server_has(server, "blocked_clients", 1, SOON_MS));
-  pid = fork();
+  pid = fork_asleep();
   ck_assert_int_ge(pid, 0);
   if (pid == 0) {
     pmx_reply *reply = pmx_command_call(client, &brief, "BLPOP q 0");
