@@ -22,6 +22,9 @@ unsigned turns(void); /* so often was it called */
 /* On: whoever calls it from now on stays there until it is off; but not for ever. */
 void turns_hold(bool on);
 int turns_held(void); /* so many do */
+/* On: who calls it is back at once. Else a busy machine makes him late, and the crowd ceases to
+ * give way for a while. */
+void turns_brief(bool on);
 
 /* ---- stopping: poll() and ppoll() ---- */
 /* The next one of the crowd who is told there that something has come is stopped: then, or behind
