@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* mux_crowd.c - a crowd of callers gives way, and nobody else does; each is given what is his, and
- * nothing is written twice; no thread comes with it; and where it does not pay it ends. */
+ * nothing is written twice; no thread comes with it. */
 #include "behaviour/crowding_doors.h"
 
 #include <check.h>
@@ -11,17 +11,7 @@
 
 #include "harness/checks.h"
 
-enum {
-  FEW = CROWD_LEAST - 1,
-  ROUNDS = 15,
-  CALLBACKS = 64,
-  LONE = 32,
-  THREADS = 64,
-  AT_ONCE = 4,
-  TURNS = 8, /* of one call, at most */
-  DELAY_MS = 10,
-  DELAYED_MS = 1000
-};
+enum { FEW = CROWD_LEAST - 1, ROUNDS = 15, CALLBACKS = 64, LONE = 32, THREADS = 64, AT_ONCE = 4 };
 
 /* ---- who gives way ---- */
 
@@ -324,60 +314,6 @@ START_TEST(crowd_brings_no_thread)
 }
 END_TEST
 
-/* ---- where it does not pay ---- */
-
-static int answer_late(void *ud, struct fake_conn *conn, int argc, char **argv, size_t *len)
-{
-  fake_delay(conn, DELAY_MS);
-  return answer_values(ud, conn, argc, argv, len);
-}
-
-struct late {
-  pmx_client *client;
-  int64_t until;
-};
-
-static void call_late(int i, void *arg)
-{
-  struct late *late = arg;
-  char key[24];
-
-  snprintf(key, sizeof key, "late-%d", i);
-  while (pmx_now_ms() < late->until)
-    get_value(late->client, key);
-}
-
-/* Eight turns that are not late take less than the server does: nobody is answered in time. So each
- * call takes one of the credit, which is four for each caller, but those of who drives, one at a
- * time, which is nothing like half of them. When it has gone, each may be in a call that gives way.
- * Then nobody does for 20 ms, then for 40 ms, 80 ms … */
-static unsigned turns_at_most(int64_t ms)
-{
-  unsigned tries = 1, calls = 2 * 4 * CROWD + CROWD;
-
-  for (int64_t pause = 20; ms >= pause; pause *= 2, tries++)
-    ms -= pause;
-  return tries * calls * TURNS;
-}
-
-START_TEST(callers_who_sleep_all_the_same_cease_to_give_way)
-{
-  struct fake *fake = fake_for(&ways[_i], answer_late, NULL);
-  int64_t begun = pmx_now_ms();
-  struct late late = {.until = begun + DELAYED_MS};
-  pmx_stats stats;
-
-  late.client = open_client(ways[_i].strategy, fake_url(fake), "retry.max", "0", (char *)NULL);
-  run_threads(CROWD, call_late, &late);
-  ck_assert_uint_gt(turns(), 0);
-  ck_assert_uint_le(turns(), turns_at_most(pmx_now_ms() - begun));
-  stats = stats_of(late.client);
-  ck_assert_uint_eq(stats.unknown + stats.not_run, 0);
-  close_client(late.client);
-  ck_assert(fake_stop(fake));
-}
-END_TEST
-
 int main(void)
 {
   TCase *tc = checks_case("mux_crowd");
@@ -394,6 +330,5 @@ int main(void)
   add_for_ways_with(SHARES, tc, each_is_given_his_own_reply);
   add_for_ways_with(SHARES, tc, nothing_is_written_twice_or_out_of_order);
   add_for_ways_with(SHARES, tc, crowd_brings_no_thread);
-  add_for_ways_with(SHARES, tc, callers_who_sleep_all_the_same_cease_to_give_way);
   return checks_run("mux_crowd", tc);
 }
